@@ -1,0 +1,199 @@
+#include "client/cpp/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "client/cpp/request_codec.h"
+#include "client/cpp/transport.h"
+#include "grpc/health/v1/health.pb.h"
+
+namespace attn::client {
+namespace {
+
+constexpr char kAttend[] = "/attn.v1.AttentionService/Attend";
+constexpr char kAttendBatch[] = "/attn.v1.AttentionService/AttendBatch";
+constexpr char kAttendStream[] = "/attn.v1.AttentionService/AttendStream";
+constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+constexpr char kHealthWatch[] = "/grpc.health.v1.Health/Watch";
+// A proxy routes by it (proto/README.md).
+constexpr char kSessionKey[] = "attn-session-id";
+
+CallSettings Resolve(const CallOptions& options,
+                     absl::Duration default_deadline) {
+  CallSettings settings;
+  const absl::Duration deadline = options.deadline > absl::ZeroDuration()
+                                      ? options.deadline
+                                      : default_deadline;
+  settings.deadline = absl::Now() + deadline;
+  settings.wait_for_ready = options.wait_for_ready;
+  settings.metadata = options.metadata;
+  return settings;
+}
+
+WireMessage HealthRequest(const std::string& service) {
+  grpc::health::v1::HealthCheckRequest message;
+  message.set_service(service);
+  WireMessage request;
+  request.Append(message.SerializeAsString());
+  return request;
+}
+
+Health HealthOf(const grpc::health::v1::HealthCheckResponse& message) {
+  return static_cast<Health>(message.status());
+}
+
+// Starts a call by `start(callback)` and waits for what the callback gets.
+template <typename T, typename Start>
+absl::StatusOr<T> Await(Start start) {
+  absl::StatusOr<T> outcome = absl::UnknownError("no result");
+  absl::Notification done;
+  start([&outcome, &done](absl::StatusOr<T> result) {
+    outcome = std::move(result);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  return outcome;
+}
+
+}  // namespace
+
+std::string_view HealthName(Health health) {
+  switch (health) {
+    case Health::kServing:
+      return "SERVING";
+    case Health::kNotServing:
+      return "NOT_SERVING";
+    case Health::kServiceUnknown:
+      return "SERVICE_UNKNOWN";
+    case Health::kUnknown:
+      break;
+  }
+  return "UNKNOWN";
+}
+
+CallHandle::CallHandle(std::weak_ptr<Cancellable> call)
+    : call_(std::move(call)) {}
+
+void CallHandle::Cancel() const {
+  if (const std::shared_ptr<Cancellable> call = call_.lock()) {
+    call->Cancel();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Create(
+    const ClientOptions& options) {
+  absl::StatusOr<std::unique_ptr<Transport>> transport =
+      Transport::Create(options);
+  if (!transport.ok()) {
+    return transport.status();
+  }
+  return std::unique_ptr<Client>(
+      new Client(*std::move(transport), options.default_deadline));
+}
+
+Client::Client(std::unique_ptr<Transport> transport,
+               absl::Duration default_deadline)
+    : default_deadline_(default_deadline), transport_(std::move(transport)) {}
+
+Client::~Client() = default;
+
+absl::StatusOr<AttendResponse> Client::Attend(const AttendRequest& request,
+                                              const CallOptions& options) {
+  return Await<AttendResponse>([&](AttendCallback callback) {
+    AttendAsync(request, std::move(callback), options);
+  });
+}
+
+CallHandle Client::AttendAsync(const AttendRequest& request,
+                               AttendCallback callback,
+                               const CallOptions& options) {
+  CallSettings settings = Resolve(options, default_deadline_);
+  settings.may_retry = IsIdempotent(request);
+  if (request.session.has_value()) {
+    settings.metadata.emplace_back(kSessionKey, request.session->session_id);
+  }
+  auto reply = std::make_shared<attn::v1::AttendResponse>();
+  return CallHandle(transport_->Call(
+      kAttend, EncodeRequest(request), settings, reply.get(),
+      [reply, callback = std::move(callback)](const absl::Status& status) {
+        if (status.ok()) {
+          callback(DecodeResponse(*reply));
+        } else {
+          callback(status);
+        }
+      }));
+}
+
+absl::StatusOr<std::vector<AttendResult>> Client::AttendBatch(
+    absl::Span<const AttendRequest> requests, const CallOptions& options) {
+  return Await<std::vector<AttendResult>>([&](BatchCallback callback) {
+    AttendBatchAsync(requests, std::move(callback), options);
+  });
+}
+
+CallHandle Client::AttendBatchAsync(absl::Span<const AttendRequest> requests,
+                                    BatchCallback callback,
+                                    const CallOptions& options) {
+  CallSettings settings = Resolve(options, default_deadline_);
+  settings.may_retry =
+      std::all_of(requests.begin(), requests.end(), IsIdempotent);
+  auto reply = std::make_shared<attn::v1::AttendBatchResponse>();
+  return CallHandle(transport_->Call(
+      kAttendBatch, EncodeBatch(requests), settings, reply.get(),
+      [reply, callback = std::move(callback)](const absl::Status& status) {
+        if (!status.ok()) {
+          callback(status);
+          return;
+        }
+        std::vector<AttendResult> results;
+        results.reserve(reply->results_size());
+        for (attn::v1::AttendResult& result : *reply->mutable_results()) {
+          results.push_back(DecodeResult(result));
+        }
+        callback(std::move(results));
+      }));
+}
+
+std::unique_ptr<AttendStream> Client::OpenStream(const CallOptions& options) {
+  return std::make_unique<AttendStream>(transport_->OpenStream(
+      kAttendStream, Resolve(options, absl::InfiniteDuration())));
+}
+
+absl::StatusOr<Health> Client::CheckHealth(const std::string& service,
+                                           const CallOptions& options) {
+  grpc::health::v1::HealthCheckResponse reply;
+  return Await<Health>([&](std::function<void(absl::StatusOr<Health>)> done) {
+    transport_->Call(kHealthCheck, HealthRequest(service),
+                     Resolve(options, default_deadline_), &reply,
+                     [&reply, done = std::move(done)](absl::Status status) {
+                       if (status.ok()) {
+                         done(HealthOf(reply));
+                       } else {
+                         done(std::move(status));
+                       }
+                     });
+  });
+}
+
+absl::Status Client::WatchHealth(const std::string& service,
+                                 const std::function<bool(Health)>& on_change,
+                                 const CallOptions& options) {
+  const std::unique_ptr<ByteStream> stream = transport_->OpenStream(
+      kHealthWatch, Resolve(options, absl::InfiniteDuration()));
+  if (stream->Write(HealthRequest(service))) {
+    stream->WritesDone();
+  }
+  grpc::health::v1::HealthCheckResponse message;
+  while (stream->Read(message)) {
+    if (!on_change(HealthOf(message))) {
+      stream->Cancel();
+      static_cast<void>(stream->Finish());
+      return absl::OkStatus();
+    }
+  }
+  return stream->Finish();
+}
+
+}  // namespace attn::client
