@@ -1,0 +1,81 @@
+// A validated request: every size known and proven to fit, every option
+// resolved. Made by ValidateRequest (validate.h); the engine allocates by it and
+// cuts it into problems (problem.h) and work items.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/attention/params.h"
+#include "core/tensor/dtype.h"
+
+namespace attn {
+
+// The sizes of a problem.
+struct Geometry {
+  int64_t batch_size = 0;
+  int64_t num_q_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t q_len = 0;
+  int64_t kv_len = 0;
+  int64_t head_dim = 0;
+  int64_t value_head_dim = 0;
+
+  // Query heads of one KV head.
+  int64_t group_size() const { return num_q_heads / num_kv_heads; }
+};
+
+// Elements from one index to the next along each axis of
+// [B, num_q_heads, q_len, kv_len]; 0 where the mask is broadcast.
+struct MaskStrides {
+  int64_t batch = 0;
+  int64_t head = 0;
+  int64_t row = 0;
+  int64_t key = 0;
+};
+
+// Thread-compatible: constant once made.
+struct AttentionPlan {
+  Geometry geometry;
+  Layout layout = Layout::kBHSD;
+  DataType dtype = DataType::kF32;         // Of query, key and value.
+  DataType output_dtype = DataType::kF32;  // Never kUnspecified.
+  float scale = 0;
+  AttentionParams params;
+  OutputOptions output;
+  std::vector<int64_t> kv_lengths;  // [B] or empty: all of kv_len.
+
+  bool has_mask = false;
+  DataType mask_dtype = DataType::kBool;
+  MaskStrides mask_strides;
+  // Keys that the mask covers; the rest are not allowed. kv_len when the mask
+  // is broadcast along keys or absent.
+  int64_t mask_kv_len = 0;
+
+  // Exact sizes of what comes in and goes out.
+  int64_t query_bytes = 0;
+  int64_t key_bytes = 0;
+  int64_t value_bytes = 0;
+  int64_t mask_bytes = 0;
+  int64_t output_bytes = 0;
+  int64_t lse_bytes = 0;      // 0 unless asked for.
+  int64_t weights_bytes = 0;  // 0 unless asked for.
+
+  // Keys of sequence `b` that may be seen.
+  int64_t KvLength(int64_t b) const {
+    return kv_lengths.empty() ? geometry.kv_len
+                              : kv_lengths[static_cast<size_t>(b)];
+  }
+
+  // Position of query row 0 of sequence `b`.
+  int64_t Offset(int64_t b) const;
+
+  int64_t input_bytes() const {
+    return query_bytes + key_bytes + value_bytes + mask_bytes;
+  }
+  int64_t reply_bytes() const {
+    return output_bytes + lse_bytes + weights_bytes;
+  }
+};
+
+}  // namespace attn

@@ -1,0 +1,125 @@
+#include "core/attention/pack.h"
+
+#include "core/tensor/conversions.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/attention/pack.cc"
+#include "hwy/foreach_target.h"  // Includes this file once per target.
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attn::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET == HWY_SCALAR
+constexpr int64_t kBlock = 1;
+
+void TransposeBlock(const float* from, int64_t, float* to, int64_t) {
+  *to = *from;
+}
+#else
+constexpr int64_t kBlock = 4;
+
+// Four rows of four floats from `from`, transposed into `to`.
+void TransposeBlock(const float* from, int64_t from_stride, float* to,
+                  int64_t to_stride) {
+  const hn::FixedTag<float, 4> f32;
+  const hn::FixedTag<double, 2> f64;
+  const auto row0 = hn::LoadU(f32, from);
+  const auto row1 = hn::LoadU(f32, from + from_stride);
+  const auto row2 = hn::LoadU(f32, from + 2 * from_stride);
+  const auto row3 = hn::LoadU(f32, from + 3 * from_stride);
+  const auto low01 = hn::BitCast(f64, hn::InterleaveLower(f32, row0, row1));
+  const auto high01 = hn::BitCast(f64, hn::InterleaveUpper(f32, row0, row1));
+  const auto low23 = hn::BitCast(f64, hn::InterleaveLower(f32, row2, row3));
+  const auto high23 = hn::BitCast(f64, hn::InterleaveUpper(f32, row2, row3));
+  const auto store = [&](auto column, int64_t index) {
+    hn::StoreU(hn::BitCast(f32, column), f32, to + index * to_stride);
+  };
+  store(hn::InterleaveLower(f64, low01, low23), 0);
+  store(hn::InterleaveUpper(f64, low01, low23), 1);
+  store(hn::InterleaveLower(f64, high01, high23), 2);
+  store(hn::InterleaveUpper(f64, high01, high23), 3);
+}
+#endif
+
+// to [columns, to_stride] = transpose of from [rows, from_stride].
+void Transpose(const float* from, int64_t rows, int64_t columns,
+               int64_t from_stride, float* to, int64_t to_stride) {
+  const int64_t block_rows = rows - rows % kBlock;
+  const int64_t block_columns = columns - columns % kBlock;
+  for (int64_t c = 0; c < block_columns; c += kBlock) {
+    for (int64_t r = 0; r < block_rows; r += kBlock) {
+      TransposeBlock(from + r * from_stride + c, from_stride,
+                     to + c * to_stride + r, to_stride);
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t first = r < block_rows ? block_columns : 0;
+    for (int64_t c = first; c < columns; ++c) {
+      to[c * to_stride + r] = from[r * from_stride + c];
+    }
+  }
+}
+
+// Finite times 0 is 0; NaN and infinity times 0 are NaN, and stay in the sum.
+bool AllFinite(const float* values, int64_t n) {
+  const hn::ScalableTag<float> tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
+  const auto zero = hn::Zero(tag);
+  auto sum = zero;
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    sum = hn::MulAdd(hn::LoadU(tag, values + i), zero, sum);
+  }
+  float rest = 0;
+  for (; i < n; ++i) rest += values[i] * 0.0f;
+  return hn::GetLane(hn::SumOfLanes(tag, sum)) + rest == 0.0f;
+}
+
+}  // namespace attn::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attn {
+
+HWY_EXPORT(Transpose);
+HWY_EXPORT(AllFinite);
+
+void PackQueryTile(const Problem& problem, RowRange rows, float factor,
+                   float* packed) {
+  const int64_t dim = problem.query.dim;
+  for (int64_t r = rows.first; r < rows.last; ++r) {
+    ConvertToF32(problem.query.dtype,
+                 problem.query.Row(problem.HeadOf(r), problem.RowOf(r)), dim,
+                 factor, packed + (r - rows.first) * dim);
+  }
+}
+
+void PackKeyTile(const RowsView& key, int64_t first_key, int64_t num_keys,
+                 float* widened, int64_t stride, float* packed) {
+  const float* rows = reinterpret_cast<const float*>(key.Row(0, first_key));
+  int64_t row_stride = key.row_stride;
+  if (key.dtype != DataType::kF32) {
+    for (int64_t j = 0; j < num_keys; ++j) {
+      ConvertToF32(key.dtype, key.Row(0, first_key + j), key.dim, 1.0f,
+                   widened + j * key.dim);
+    }
+    rows = widened;
+    row_stride = key.dim;
+  }
+  HWY_DYNAMIC_DISPATCH(Transpose)
+  (rows, num_keys, key.dim, row_stride, packed, stride);
+}
+
+bool PackValueTile(const RowsView& value, int64_t first_key, int64_t num_keys,
+                   float* packed) {
+  for (int64_t j = 0; j < num_keys; ++j) {
+    ConvertToF32(value.dtype, value.Row(0, first_key + j), value.dim, 1.0f,
+                 packed + j * value.dim);
+  }
+  return HWY_DYNAMIC_DISPATCH(AllFinite)(packed, num_keys * value.dim);
+}
+
+}  // namespace attn
+#endif  // HWY_ONCE

@@ -1,0 +1,50 @@
+// The options of attention, as typed values. Names and meanings are those of
+// the wire (proto/attn/v1/types.proto); proto/README.md states the semantics.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/tensor/dtype.h"
+
+namespace attn {
+
+// The numbers equal those of the wire enums.
+enum class Layout : int32_t { kUnspecified = 0, kBHSD = 1, kBSHD = 2, kBSE = 3 };
+
+enum class CausalMode : int32_t { kNone = 0, kTopLeft = 1, kBottomRight = 2 };
+
+enum class WeightsMode : int32_t {
+  kNone = 0,
+  kRawScores = 1,
+  kSoftcapped = 2,
+  kBiased = 3,
+  kProbabilities = 4,
+};
+
+struct AttentionParams {
+  // Multiplies q . k. Default: 1 / sqrt(head_dim).
+  std::optional<float> scale;
+  CausalMode causal = CausalMode::kNone;
+  // Position of query row 0; overrides the mode's offset.
+  std::optional<int64_t> causal_offset;
+  // Inclusive numbers of keys; absent is off.
+  std::optional<int64_t> left_window;
+  std::optional<int64_t> right_window;
+  // softcap * tanh(score / softcap); 0 is off.
+  float softcap = 0;
+  // [num_q_heads] or empty.
+  std::vector<float> alibi_slopes;
+  // [num_q_heads] or empty.
+  std::vector<float> sinks;
+};
+
+struct OutputOptions {
+  // kUnspecified: the query's dtype.
+  DataType dtype = DataType::kUnspecified;
+  bool return_lse = false;
+  WeightsMode weights = WeightsMode::kNone;
+};
+
+}  // namespace attn

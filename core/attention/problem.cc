@@ -1,0 +1,84 @@
+#include "core/attention/problem.h"
+
+#include <algorithm>
+
+namespace attn {
+namespace {
+
+// Rows of sequence b from head `first_head` on, in a tensor of `heads` heads.
+template <typename Byte>
+BasicRowsView<Byte> HeadsOf(Byte* data, DataType dtype, Layout layout,
+                            int64_t b, int64_t first_head, int64_t heads,
+                            int64_t length, int64_t dim) {
+  BasicRowsView<Byte> view{.data = data, .dtype = dtype, .dim = dim};
+  const bool heads_first = layout == Layout::kBHSD;
+  view.head_stride = heads_first ? length * dim : dim;
+  view.row_stride = heads_first ? dim : heads * dim;
+  const int64_t start =
+      b * heads * length * dim + first_head * view.head_stride;
+  view.data += start * ElementBytes(dtype);
+  return view;
+}
+
+// The group's part of a contiguous f32 [B, num_q_heads, q_len, width].
+F32RowsView ResultRows(std::byte* data, const Geometry& g, int64_t b,
+                       int64_t first_head, int64_t width) {
+  if (data == nullptr) return {};
+  const int64_t head_stride = g.q_len * width;
+  return {.data = reinterpret_cast<float*>(data) +
+                  (b * g.num_q_heads + first_head) * head_stride,
+          .head_stride = head_stride,
+          .row_stride = width};
+}
+
+MaskView MaskOf(const AttentionPlan& plan, const std::byte* data, int64_t b,
+                int64_t first_head) {
+  if (!plan.has_mask) return {};
+  const MaskStrides& strides = plan.mask_strides;
+  const int64_t start = b * strides.batch + first_head * strides.head;
+  return {.data = data + start * ElementBytes(plan.mask_dtype),
+          .dtype = plan.mask_dtype,
+          .strides = strides};
+}
+
+const float* PerHead(const std::vector<float>& values, int64_t first_head) {
+  return values.empty() ? nullptr : values.data() + first_head;
+}
+
+}  // namespace
+
+Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
+                    int64_t b, int64_t kv_head) {
+  const Geometry& g = plan.geometry;
+  const int64_t first_head = kv_head * g.group_size();
+  Problem problem;
+  problem.group_size = g.group_size();
+  problem.q_len = g.q_len;
+  problem.kv_len = g.kv_len;
+  problem.query = HeadsOf(buffers.query, plan.dtype, plan.layout, b, first_head,
+                          g.num_q_heads, g.q_len, g.head_dim);
+  problem.key = HeadsOf(buffers.key, plan.dtype, plan.layout, b, kv_head,
+                        g.num_kv_heads, g.kv_len, g.head_dim);
+  problem.value = HeadsOf(buffers.value, plan.dtype, plan.layout, b, kv_head,
+                          g.num_kv_heads, g.kv_len, g.value_head_dim);
+  problem.output =
+      HeadsOf(buffers.output, plan.output_dtype, plan.layout, b, first_head,
+              g.num_q_heads, g.q_len, g.value_head_dim);
+  problem.lse = ResultRows(buffers.lse, g, b, first_head, 1);
+  problem.weights = ResultRows(buffers.weights, g, b, first_head, g.kv_len);
+  problem.weights_mode = plan.output.weights;
+  problem.structure = {
+      .offset = plan.Offset(b),
+      .is_causal = plan.params.causal != CausalMode::kNone,
+      .left_window = plan.params.left_window,
+      .right_window = plan.params.right_window,
+      .kv_limit = std::min(plan.KvLength(b), plan.mask_kv_len)};
+  problem.mask = MaskOf(plan, buffers.mask, b, first_head);
+  problem.scale = plan.scale;
+  problem.softcap = plan.params.softcap;
+  problem.alibi_slopes = PerHead(plan.params.alibi_slopes, first_head);
+  problem.sinks = PerHead(plan.params.sinks, first_head);
+  return problem;
+}
+
+}  // namespace attn

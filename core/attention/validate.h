@@ -1,0 +1,27 @@
+// The gate: what a request says about itself against every rule of the
+// contract, before any memory is taken for it. One function a rule, one message
+// a rule; proto/README.md lists them.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "core/attention/attention_plan.h"
+#include "core/attention/request_spec.h"
+
+namespace attn {
+
+struct RequestLimits {
+  // Output, lse and weights together.
+  int64_t max_reply_bytes = int64_t{256} << 20;
+};
+
+// The plan of a request that keeps every rule.
+// INVALID_ARGUMENT: field, rule and found values (INVALID_TENSOR for tensors,
+// INVALID_OPTION for the rest). UNIMPLEMENTED: a legal option that is not
+// served yet. RESOURCE_EXHAUSTED / REQUEST_TOO_LARGE: the reply would be beyond
+// limits.max_reply_bytes.
+absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
+                                              const RequestLimits& limits);
+
+}  // namespace attn

@@ -1,0 +1,64 @@
+// Errors as core makes them: an absl::Status whose payloads say more than the
+// code does. `reason` tells apart causes that share a code, `field` is the path
+// of the request field at fault, `retry_after` says when a retry may help. The
+// server turns the payloads into google.rpc details (server/grpc_status.h);
+// core itself knows no gRPC.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "core/base/clock.h"
+
+namespace attn {
+
+// The machine-readable cause. Names on the wire are those of ReasonName().
+enum class Reason {
+  kNone,
+  kInvalidTensor,
+  kInvalidOption,
+  kRequestTooLarge,
+  kQueueFull,
+  kDeadlineUnreachable,
+  kDraining,
+  kNotServed,  // A part of the contract that this version does not build.
+};
+
+// "INVALID_TENSOR" and so on; "" for kNone.
+std::string_view ReasonName(Reason reason);
+
+// INVALID_ARGUMENT for a field that is a tensor. `field` is its path
+// ("key.shape[3]"); the message is "<field> <rule>; got <found>".
+absl::Status InvalidTensor(std::string_view field, std::string_view rule,
+                           std::string_view found);
+
+// INVALID_ARGUMENT for any other field.
+absl::Status InvalidOption(std::string_view field, std::string_view rule,
+                           std::string_view found);
+
+// RESOURCE_EXHAUSTED: a message beyond its limit, both in bytes.
+absl::Status TooLarge(std::string_view what, double found_bytes,
+                      double limit_bytes);
+
+// RESOURCE_EXHAUSTED / QUEUE_FULL with the time after which to retry.
+absl::Status QueueFull(std::string_view message, Duration retry_after);
+
+// UNIMPLEMENTED: `field` is in the contract, but not served yet.
+absl::Status NotServed(std::string_view field);
+
+// A status of any code with a reason.
+absl::Status MakeError(absl::StatusCode code, Reason reason,
+                       std::string_view message);
+
+// The parts of a status made above; nothing for other statuses.
+Reason ReasonOf(const absl::Status& status);
+std::optional<std::string> FieldOf(const absl::Status& status);
+std::optional<Duration> RetryAfterOf(const absl::Status& status);
+
+// The same error with "<prefix>." before its field and its message, for an
+// error that was found in a part of a larger message.
+absl::Status PrefixField(const absl::Status& status, std::string_view prefix);
+
+}  // namespace attn

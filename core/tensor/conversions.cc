@@ -1,0 +1,170 @@
+#include "core/tensor/conversions.h"
+
+#include <bit>
+#include <cstring>
+
+#include "core/base/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/tensor/conversions.cc"
+#include "hwy/foreach_target.h"  // Includes this file once per target.
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attn::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using FloatTag = hn::ScalableTag<float>;
+using HalfTag = hn::Rebind<hwy::float16_t, FloatTag>;
+using BitsTag = hn::RebindToUnsigned<FloatTag>;
+using HalfBitsTag = hn::Rebind<uint16_t, BitsTag>;
+
+hn::Vec<FloatTag> LoadF32(const float* from) {
+  return hn::LoadU(FloatTag(), from);
+}
+
+// LoadU, not Load: wire tensors may lie anywhere.
+hn::Vec<FloatTag> LoadF16(const uint16_t* from) {
+  return hn::PromoteTo(
+      FloatTag(),
+      hn::LoadU(HalfTag(), reinterpret_cast<const hwy::float16_t*>(from)));
+}
+
+hn::Vec<FloatTag> LoadBF16(const uint16_t* from) {
+  const auto bits = hn::PromoteTo(BitsTag(), hn::LoadU(HalfBitsTag(), from));
+  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(bits));
+}
+
+void StoreF16(hn::Vec<FloatTag> value, uint16_t* to) {
+  hn::StoreU(hn::DemoteTo(HalfTag(), value), HalfTag(),
+             reinterpret_cast<hwy::float16_t*>(to));
+}
+
+// Adds just under half of the last kept bit, and its parity: nearest even.
+void StoreBF16(hn::Vec<FloatTag> value, uint16_t* to) {
+  const BitsTag tag;
+  const auto bits = hn::BitCast(tag, value);
+  const auto upper = hn::ShiftRight<16>(bits);
+  const auto parity = hn::And(upper, hn::Set(tag, 1u));
+  const auto rounded = hn::ShiftRight<16>(
+      hn::Add(bits, hn::Add(parity, hn::Set(tag, 0x7fffu))));
+  // Rounding could carry a NaN's payload away; keep it and make it quiet.
+  const auto quiet = hn::Or(upper, hn::Set(tag, 0x40u));
+  const auto is_nan = hn::RebindMask(tag, hn::IsNaN(value));
+  hn::StoreU(hn::TruncateTo(HalfBitsTag(),
+                            hn::IfThenElse(is_nan, quiet, rounded)),
+             HalfBitsTag(), to);
+}
+
+// Runs step(i) for every full vector and then a padded copy of the rest.
+template <typename From, typename To, typename Step>
+void ForEachVector(const From* from, int64_t n, To* to, const Step& step) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) step(from + i, to + i);
+  if (i == n) return;
+  HWY_ALIGN From padded_from[HWY_MAX_BYTES / sizeof(float)] = {};
+  HWY_ALIGN To padded_to[HWY_MAX_BYTES / sizeof(float)];
+  std::memcpy(padded_from, from + i, static_cast<size_t>(n - i) * sizeof(From));
+  step(padded_from, padded_to);
+  std::memcpy(to + i, padded_to, static_cast<size_t>(n - i) * sizeof(To));
+}
+
+void F32Scaled(const float* from, int64_t n, float factor, float* to) {
+  const auto factors = hn::Set(FloatTag(), factor);
+  ForEachVector(from, n, to, [&](const float* source, float* target) {
+    hn::StoreU(hn::Mul(LoadF32(source), factors), FloatTag(), target);
+  });
+}
+
+void F16Scaled(const uint16_t* from, int64_t n, float factor, float* to) {
+  const auto factors = hn::Set(FloatTag(), factor);
+  ForEachVector(from, n, to, [&](const uint16_t* source, float* target) {
+    hn::StoreU(hn::Mul(LoadF16(source), factors), FloatTag(), target);
+  });
+}
+
+void BF16Scaled(const uint16_t* from, int64_t n, float factor, float* to) {
+  const auto factors = hn::Set(FloatTag(), factor);
+  ForEachVector(from, n, to, [&](const uint16_t* source, float* target) {
+    hn::StoreU(hn::Mul(LoadBF16(source), factors), FloatTag(), target);
+  });
+}
+
+void ToF16(const float* from, int64_t n, uint16_t* to) {
+  ForEachVector(from, n, to, [](const float* source, uint16_t* target) {
+    StoreF16(LoadF32(source), target);
+  });
+}
+
+void ToBF16(const float* from, int64_t n, uint16_t* to) {
+  ForEachVector(from, n, to, [](const float* source, uint16_t* target) {
+    StoreBF16(LoadF32(source), target);
+  });
+}
+
+}  // namespace attn::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attn {
+
+HWY_EXPORT(F32Scaled);
+HWY_EXPORT(F16Scaled);
+HWY_EXPORT(BF16Scaled);
+HWY_EXPORT(ToF16);
+HWY_EXPORT(ToBF16);
+
+void ConvertToF32(DataType dtype, const std::byte* from, int64_t n,
+                  float factor, float* to) {
+  const auto* halves = reinterpret_cast<const uint16_t*>(from);
+  if (dtype == DataType::kF32) {
+    HWY_DYNAMIC_DISPATCH(F32Scaled)
+    (reinterpret_cast<const float*>(from), n, factor, to);
+  } else if (dtype == DataType::kF16) {
+    HWY_DYNAMIC_DISPATCH(F16Scaled)(halves, n, factor, to);
+  } else {
+    ATTN_CHECK(dtype == DataType::kBF16);
+    HWY_DYNAMIC_DISPATCH(BF16Scaled)(halves, n, factor, to);
+  }
+}
+
+void ConvertFromF32(const float* from, int64_t n, DataType dtype,
+                    std::byte* to) {
+  if (dtype == DataType::kF32) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+  } else if (dtype == DataType::kF16) {
+    HWY_DYNAMIC_DISPATCH(ToF16)(from, n, reinterpret_cast<uint16_t*>(to));
+  } else {
+    ATTN_CHECK(dtype == DataType::kBF16);
+    HWY_DYNAMIC_DISPATCH(ToBF16)(from, n, reinterpret_cast<uint16_t*>(to));
+  }
+}
+
+float F16ToF32(uint16_t bits) {
+  float value;
+  ConvertToF32(DataType::kF16, reinterpret_cast<const std::byte*>(&bits), 1,
+               1.0f, &value);
+  return value;
+}
+
+uint16_t F32ToF16(float value) {
+  uint16_t bits;
+  ConvertFromF32(&value, 1, DataType::kF16,
+                 reinterpret_cast<std::byte*>(&bits));
+  return bits;
+}
+
+float BF16ToF32(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+uint16_t F32ToBF16(float value) {
+  uint16_t bits;
+  ConvertFromF32(&value, 1, DataType::kBF16,
+                 reinterpret_cast<std::byte*>(&bits));
+  return bits;
+}
+
+}  // namespace attn
+#endif  // HWY_ONCE
