@@ -30,7 +30,7 @@ void TransformRow(float* scores, int64_t n, const Step& step) {
   for (; j + lanes <= n; j += lanes) {
     hn::StoreU(step(hn::LoadU(tag, scores + j), j), tag, scores + j);
   }
-  if (j == n) return;
+  if (j >= n) return;
   HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)];
   std::fill(rest, rest + lanes, kMinusInfinity);
   std::copy(scores + j, scores + n, rest);

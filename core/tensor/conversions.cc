@@ -62,7 +62,7 @@ void ForEachVector(const From* from, int64_t n, To* to, const Step& step) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) step(from + i, to + i);
-  if (i == n) return;
+  if (i >= n) return;
   HWY_ALIGN From padded_from[HWY_MAX_BYTES / sizeof(float)] = {};
   HWY_ALIGN To padded_to[HWY_MAX_BYTES / sizeof(float)];
   std::memcpy(padded_from, from + i, static_cast<size_t>(n - i) * sizeof(From));
