@@ -122,11 +122,12 @@ ensure_promtool() {
   rm -rf "$folder"
 }
 
-# configure PRESET: only when there is something to configure. Ninja notices
+# configure PRESET [CMAKE ARGUMENT...]: only when there is something to configure. Ninja notices
 # changed CMakeLists.txt by itself, but not changed presets.
 configure() {
   local preset=$1
   local folder=$repository_root/build/$preset log
+  shift
   if [[ -f $folder/build.ninja && ! $repository_root/CMakePresets.json -nt $folder/build.ninja ]]; then
     return
   fi
@@ -135,7 +136,7 @@ configure() {
   fi
   say "Configuring the $preset preset"
   log=$(mktemp)
-  if ! (cd "$repository_root" && cmake --preset "$preset") >"$log" 2>&1; then
+  if ! (cd "$repository_root" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
     tail -n 40 "$log" >&2
     rm -f "$log"
     fail "cmake --preset $preset failed (its last lines are above)"

@@ -54,7 +54,7 @@ FORBIDDEN = [
     *[(part, dnnl, ("core/attention/onednn_*",))
       for part in ("core/*", "server/*", "client/*")
       for dnnl in ("dnnl*", "oneapi/*")],
-    *[(part, library, ("server/prometheus_metrics*", "server/metric_*", "server/http_endpoint*"))
+    *[(part, library, ("server/prometheus_*", "server/metric_*", "server/http_endpoint*"))
       for part in ("server/*", "client/*")
       for library in ("prometheus/*", "civetweb*", "CivetServer*")],
 ]

@@ -5,7 +5,6 @@
 """
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,12 +14,6 @@ import urllib.request
 import repository
 
 READY_WITHIN_SECONDS = 30
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def scrape(address, process):
@@ -42,7 +35,7 @@ def main():
     if not os.path.exists(server):
         print(f"skipped: {server} is not built")
         return 77
-    address = f"127.0.0.1:{free_port()}"
+    address = repository.free_address()
     process = subprocess.Popen([server, "--grpc-address", "127.0.0.1:0", "--http-address", address,
                                 "--drain-delay", "0s"])
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -46,6 +47,13 @@ def require(tool):
             return os.path.join(folder, tool)
     print(f"skipped: {tool} is not installed (deploy/local/install test image promtool)")
     sys.exit(77)
+
+
+def free_address():
+    """host:port on loopback that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 class Stamps:

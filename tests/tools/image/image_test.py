@@ -24,11 +24,15 @@ import subprocess
 import sys
 import time
 
+# The module beside this folder.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import repository
 
 MAX_SIZE_BYTES = 150_000_000
 BASE_IMAGE, IMAGE = "localhost/debian:trixie-slim", "localhost/attnserve:test"
 HEALTHY_WITHIN_SECONDS = 30
+# The host's network is shared here: other ports, on loopback.
+GRPC_ADDRESS, HTTP_ADDRESS = repository.free_address(), repository.free_address()
 EXAMPLE = repository.ROOT / "client/examples/river_bank"
 # What is inside the image, by .dockerignore; tests/ also holds this script.
 CONTEXT = ("CMakeLists.txt", "CMakePresets.json", "Dockerfile", ".dockerignore",
@@ -153,24 +157,17 @@ def in_container(root, config, *arguments):
     """The command that runs the image's entry point as a container would."""
     script = ('mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && '
               'mount -o remount,bind,ro "$1" && root=$1 user=$2 && shift 2 && '
-              'exec env -i "${@:2:$1}" chroot --userspec="$user" "$root" "${@:2+$1}"')
-    environment = config["Env"] + overridden_addresses()
+              'exec env -i "${@:2:$1}" "$(command -v chroot)" --userspec="$user" "$root" "${@:2+$1}"')
+    environment = [*config["Env"], f"ATTNSERVE_GRPC_ADDRESS={GRPC_ADDRESS}",
+                   f"ATTNSERVE_HTTP_ADDRESS={HTTP_ADDRESS}"]
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", script, "container",
             str(root), config["User"], str(len(environment)), *environment,
             *config["Entrypoint"], *arguments]
 
 
-def overridden_addresses():
-    """The host's network is shared here: other ports, on loopback."""
-    return [f"ATTNSERVE_GRPC_ADDRESS={GRPC_ADDRESS}", f"ATTNSERVE_HTTP_ADDRESS={HTTP_ADDRESS}"]
-
-
-GRPC_ADDRESS, HTTP_ADDRESS = "127.0.0.1:18401", "127.0.0.1:18402"
-
-
 def wait_until_healthy(root, config, server):
     deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
-    health = [argument for argument in config["Healthcheck"]["Test"][2:]]
+    health = config["Healthcheck"]["Test"][2:]  # After CMD and the binary.
     while subprocess.run(in_container(root, config, *health), capture_output=True).returncode:
         if server.poll() is not None:
             return "the server in the image ended"
