@@ -1,0 +1,63 @@
+#include "server/config.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/absl_view.h"
+#include "server/listen_address.h"
+#include "server/settings.h"
+#include "server/units.h"
+
+namespace attn {
+namespace {
+
+constexpr int64_t kMebibyte = int64_t{1} << 20;
+
+int64_t RoundDownToMebibyte(int64_t bytes) {
+  return std::max(bytes / kMebibyte, int64_t{1}) * kMebibyte;
+}
+
+}  // namespace
+
+ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
+  ServerConfig config;
+  config.kv_memory_bytes = RoundDownToMebibyte(usable_memory_bytes / 2);
+  config.max_queue_bytes = std::min(
+      config.max_queue_bytes, RoundDownToMebibyte(usable_memory_bytes / 4));
+  return config;
+}
+
+absl::Status CheckConfig(const ServerConfig& config) {
+  if (config.max_queue_bytes < config.max_request_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--max-queue-bytes must be at least --max-request-bytes, or the "
+        "largest requests could never be admitted; got ",
+        FormatBytes(config.max_queue_bytes), " and ",
+        FormatBytes(config.max_request_bytes)));
+  }
+  const auto grpc = ParseListenAddress(config.grpc_address);
+  if (grpc.ok() && grpc->port != 0 &&
+      config.grpc_address == config.http_address) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--grpc-address and --http-address must differ; got ",
+                     config.grpc_address, " for both"));
+  }
+  return absl::OkStatus();
+}
+
+std::string PrintConfig(const ServerConfig& config) {
+  std::string text;
+  std::string_view group;
+  for (const Setting& setting : AllSettings()) {
+    if (setting.group != group) {
+      absl::StrAppend(&text, text.empty() ? "" : "\n", "# ",
+                      AbslView(setting.group), "\n");
+      group = setting.group;
+    }
+    absl::StrAppend(&text, AbslView(setting.name), " = ",
+                    setting.format(config), "\n");
+  }
+  return text;
+}
+
+}  // namespace attn

@@ -1,0 +1,72 @@
+// Everything that can be set about a server, with its defaults. Filled by
+// server/command_line.h from flags, environment and config file; described one
+// setting a row in server/settings.h; read by main to wire the parts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "core/base/clock.h"
+#include "core/base/isa.h"
+#include "server/log.h"
+
+namespace attn {
+
+struct ServerConfig {
+  // Where gRPC listens: HOST:PORT or unix:/path. Port 0 picks a free one.
+  std::string grpc_address = "127.0.0.1:8001";
+  // Where HTTP (metrics, probes, status page) listens: HOST:PORT.
+  std::string http_address = "127.0.0.1:8002";
+  // Answer gRPC reflection. Off by default: it tells strangers what is here.
+  bool reflection = false;
+
+  // Compute threads; 0 takes the CPUs that cgroup quota and cpuset give.
+  int workers = 0;
+  // The highest instruction set to use. kAuto is best but for comparisons.
+  Isa max_isa = Isa::kAuto;
+
+  // The largest request and reply message. At most 1 GiB, because gRPC's own
+  // guard sits at twice that and protobuf counts bytes in an int.
+  int64_t max_request_bytes = int64_t{256} << 20;
+  int64_t max_reply_bytes = int64_t{256} << 20;
+  // Admission bounds; past any of them a call is refused with QUEUE_FULL.
+  // Larger queues ride out longer bursts and make the last in them wait longer.
+  int64_t max_queue_tasks = 4096;
+  int64_t max_queue_bytes = int64_t{1} << 30;
+  Duration max_queue_wait = std::chrono::seconds(2);
+
+  // A batch closes at this many tasks.
+  int64_t max_batch_tasks = 256;
+  // How long an idle worker waits for company; 0 never waits. More than 0 adds
+  // latency and, as batches are ragged, rarely adds throughput.
+  Duration max_batch_delay{};
+
+  // Session budget. Checked and shown, but without effect until sessions are
+  // served.
+  int64_t kv_memory_bytes = 0;
+  int64_t max_sessions = 65536;
+  Duration session_idle_ttl = std::chrono::hours(1);
+
+  // After SIGTERM: how long to accept calls while not ready, so that load
+  // balancers can look away; 0 skips this.
+  Duration drain_delay = std::chrono::seconds(5);
+  // Then: how long running calls may take before the process ends anyway.
+  Duration drain_timeout = std::chrono::seconds(30);
+
+  // The least severe lines that are written, and their form.
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
+};
+
+// The defaults for a machine or cgroup with that much memory: kv_memory_bytes
+// is half of it, max_queue_bytes at most a quarter.
+ServerConfig DefaultConfig(int64_t usable_memory_bytes);
+
+// Rules between settings: INVALID_ARGUMENT that names both and their values.
+absl::Status CheckConfig(const ServerConfig& config);
+
+// The effective settings in the form that --config reads.
+std::string PrintConfig(const ServerConfig& config);
+
+}  // namespace attn

@@ -1,0 +1,58 @@
+// The HTTP side of the server: /metrics, /livez, /readyz and /statusz, for
+// Prometheus, probes and people. It knows nothing of the engine: what it shows
+// comes from functions. It reads nothing from disk and takes no request body.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+struct mg_context;
+
+namespace attn {
+
+enum class PageFormat { kHtml, kJson };
+
+// All must be set and thread-safe, and stay callable until the endpoint is
+// gone. They must not throw.
+struct HttpHandlers {
+  std::function<std::string()> metrics;  // Text exposition format 0.0.4.
+  std::function<bool()> is_ready;        // False: /readyz answers 503.
+  std::function<std::string(PageFormat)> statusz;
+};
+
+// Thread-safe.
+class HttpEndpoint {
+ public:
+  // Listens on HOST:PORT; port 0 picks a free one. INVALID_ARGUMENT for a
+  // malformed address, UNIMPLEMENTED for IPv6 where the civetweb library was
+  // built without it (as in Debian 12), UNAVAILABLE if it cannot be bound.
+  static absl::StatusOr<std::unique_ptr<HttpEndpoint>> Start(
+      const std::string& address, HttpHandlers handlers);
+
+  // Closes the port and waits for answers under way.
+  ~HttpEndpoint();
+  HttpEndpoint(const HttpEndpoint&) = delete;
+  HttpEndpoint& operator=(const HttpEndpoint&) = delete;
+
+  int port() const { return port_; }
+
+ private:
+  explicit HttpEndpoint(HttpHandlers handlers);
+
+  absl::Status Listen(const std::string& address);
+
+  friend struct HttpCallbacks;
+
+  const HttpHandlers handlers_;
+  mg_context* context_ = nullptr;  // Owned; set by Listen.
+  int port_ = 0;
+  // While it starts, civetweb calls back on the starting thread alone.
+  std::atomic<bool> is_starting_ = true;
+  std::string last_error_;
+};
+
+}  // namespace attn

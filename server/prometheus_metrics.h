@@ -1,0 +1,95 @@
+// All metrics of the server. The engine reports into it through EngineMetrics,
+// RPC handlers through server/rpc_recorder.h; /metrics renders it and /statusz
+// reads its totals. Every series exists at 0 from the start, and its handle is
+// kept, so that counting costs some 20 ns (a histogram 70) and no look-up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/metrics/engine_metrics.h"
+#include "server/prometheus_engine_series.h"
+#include "server/prometheus_rpc_series.h"
+#include "server/rpc_method.h"
+
+namespace attn {
+
+// The counters and gauges of the engine at one moment.
+struct EngineTotals {
+  int64_t admitted = 0;
+  int64_t completed = 0;
+  int64_t failed = 0;
+  int64_t shed = 0;
+  int64_t expired = 0;
+  int64_t cancelled = 0;
+  int64_t batches = 0;
+  int64_t queue_depth = 0;
+  int64_t queue_bytes = 0;
+  int64_t inflight_bytes = 0;
+  int64_t workers_busy = 0;
+};
+
+// What a call was when it ended.
+struct RpcFacts {
+  Duration handling{};
+  int64_t request_bytes = 0;  // Summed over its messages.
+  int64_t response_bytes = 0;
+};
+
+// Thread-safe.
+class PrometheusMetrics final : public EngineMetrics {
+ public:
+  struct Options {
+    // The labels of attn_build_info.
+    std::string version;
+    std::string onednn;
+    std::string isa;
+    int workers = 0;             // The threads that really run.
+    int64_t kv_bytes_limit = 0;  // --kv-memory.
+    // Bytes of the buffer pool, asked at each scrape; thread-safe, and valid
+    // as long as Render may be called. None: attn_pool_bytes stays 0.
+    std::function<int64_t()> pool_bytes;
+    std::string proc_root = "/proc";
+  };
+
+  explicit PrometheusMetrics(Options options);
+  ~PrometheusMetrics() override;
+
+  void TaskAdmitted() override;
+  void TaskRefused(Reason reason) override;
+  void TaskShed(Reason reason) override;
+  void TaskFinished(Outcome outcome, TaskKind kind,
+                    const TaskTimes& times) override;
+  void BatchClosed(const BatchFacts& facts) override;
+  void QueueChanged(int64_t depth, int64_t bytes) override;
+  void InflightBytesChanged(int64_t bytes) override;
+  void WorkersBusyChanged(int64_t delta) override;
+
+  // attn_draining: 1 from the first SIGTERM on.
+  void SetDraining(bool draining);
+
+  // For RpcRecorder alone.
+  void RpcStarted(RpcMethod method);
+  void RpcFinished(RpcMethod method, int grpc_code, const RpcFacts& facts);
+  void MessageReceived(Duration duration);
+  void MessageSent(Duration duration);
+
+  // The page of /metrics: text exposition format 0.0.4.
+  std::string Render() const;
+
+  EngineTotals Totals() const;
+
+ private:
+  const Options options_;
+  const std::unique_ptr<prometheus::Registry> registry_;
+  const EngineSeries engine_series_;
+  const TransferSeries transfer_series_;
+  std::array<RpcSeries, kNumRpcMethods> rpc_series_;
+  prometheus::Gauge* pool_bytes_ = nullptr;
+  prometheus::Gauge* draining_ = nullptr;
+};
+
+}  // namespace attn

@@ -1,0 +1,58 @@
+#include "server/rpc_method.h"
+
+namespace attn {
+namespace {
+
+constexpr std::string_view kAttention = "attn.v1.AttentionService";
+constexpr std::string_view kSession = "attn.v1.SessionService";
+constexpr std::string_view kHealth = "grpc.health.v1.Health";
+
+// In the order of RpcMethod.
+constexpr std::array<RpcMethodFacts, kNumRpcMethods> kMethods{{
+    {kAttention, "Attend", "unary", true},
+    {kAttention, "AttendBatch", "unary", true},
+    {kAttention, "AttendStream", "bidi_stream", true},
+    {kSession, "CreateSession", "unary", false},
+    {kSession, "ForkSession", "unary", false},
+    {kSession, "TruncateSession", "unary", false},
+    {kSession, "AppendKv", "unary", true},
+    {kSession, "GetSession", "unary", false},
+    {kSession, "ListSessions", "unary", false},
+    {kSession, "DeleteSession", "unary", false},
+    {kSession, "ExportSession", "server_stream", false},
+    {kSession, "ImportSession", "client_stream", false},
+    {kHealth, "Check", "unary", false},
+    {kHealth, "Watch", "server_stream", false},
+}};
+
+constexpr std::array<std::string_view, kNumGrpcCodes> kCodeNames{
+    "OK",
+    "Cancelled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated"};
+
+}  // namespace
+
+const RpcMethodFacts& FactsOf(RpcMethod method) {
+  return kMethods[static_cast<size_t>(method)];
+}
+
+std::string_view GrpcCodeName(int code) {
+  const bool is_code = code >= 0 && code < kNumGrpcCodes;
+  return kCodeNames[static_cast<size_t>(is_code ? code : kUnknownGrpcCode)];
+}
+
+}  // namespace attn
