@@ -1,0 +1,180 @@
+#include "core/batching/admission.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace attn {
+namespace {
+
+// Weight of a millisecond of fresh work in the running rate; slow enough to
+// ride over one odd item, fast enough to follow a change of load in a second.
+constexpr double kRateWeightPerSecond = 20;
+
+// The share of the estimate that must fit before a deadline. Estimates are good
+// to some ten percent; below 1 a request that might just make it is let in.
+constexpr double kDeadlineMargin = 0.8;
+
+constexpr Duration kShortestRetry = std::chrono::milliseconds(1);
+
+Duration FromSeconds(double seconds) {
+  constexpr double kLongest = 3600;
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(seconds, kLongest)));
+}
+
+}  // namespace
+
+Admission::Admission(const AdmissionLimits& limits, EngineMetrics& metrics)
+    : limits_(limits), metrics_(metrics) {}
+
+AdmissionTicket::AdmissionTicket(AdmissionTicket&& other) noexcept {
+  *this = std::move(other);
+}
+
+AdmissionTicket& AdmissionTicket::operator=(AdmissionTicket&& other) noexcept {
+  std::swap(admission_, other.admission_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(was_started_, other.was_started_);
+  std::swap(left_cost_, other.left_cost_);
+  return *this;
+}
+
+AdmissionTicket::~AdmissionTicket() {
+  if (admission_ != nullptr) admission_->Leave(*this);
+}
+
+absl::StatusOr<AdmissionTicket> Admission::Admit(const TaskFacts& task,
+                                                 TimePoint now) {
+  absl::MutexLock lock(&mutex_);
+  if (is_draining_) {
+    return MakeError(absl::StatusCode::kUnavailable, Reason::kDraining,
+                     "the server is shutting down");
+  }
+  ATTN_RETURN_IF_ERROR(CheckDeadline(task, now));
+  ATTN_RETURN_IF_ERROR(CheckRoom(task));
+  ++queued_tasks_;
+  ++admitted_tasks_;
+  queued_bytes_ += task.bytes;
+  bytes_ += task.bytes;
+  pending_cost_ += task.cost;
+  Publish();
+  AdmissionTicket ticket;
+  ticket.admission_ = this;
+  ticket.bytes_ = task.bytes;
+  ticket.left_cost_ = task.cost;
+  return ticket;
+}
+
+double Admission::EstimatedSeconds(double cost) const {
+  return rate_ == 0 ? 0 : cost / (rate_ * limits_.num_workers);
+}
+
+absl::Status Admission::CheckDeadline(const TaskFacts& task,
+                                      TimePoint now) const {
+  if (task.deadline == kNoDeadline) return absl::OkStatus();
+  if (task.deadline <= now) {
+    return absl::DeadlineExceededError("the deadline passed on arrival");
+  }
+  const double left = ToSeconds(task.deadline - now);
+  const double needed = EstimatedSeconds(pending_cost_ + task.cost);
+  if (left >= needed * kDeadlineMargin) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kDeadlineExceeded, Reason::kDeadlineUnreachable,
+      absl::StrFormat("the deadline cannot be met: %.1f ms are left, about "
+                      "%.1f ms are needed",
+                      left * 1e3, needed * 1e3));
+}
+
+absl::Status Admission::CheckRoom(const TaskFacts& task) const {
+  if (admitted_tasks_ == 0) return absl::OkStatus();
+  const double wait = EstimatedSeconds(pending_cost_);
+  const Duration retry_after =
+      std::max(kShortestRetry, FromSeconds(wait / 2));
+  if (queued_tasks_ >= limits_.max_queue_tasks) {
+    return QueueFull(
+        absl::StrFormat("the queue holds %d tasks and takes no more than %d",
+                        queued_tasks_, limits_.max_queue_tasks),
+        retry_after);
+  }
+  if (bytes_ + task.bytes > limits_.max_queue_bytes) {
+    return QueueFull(
+        absl::StrFormat("%d bytes do not fit beside the %d in the queue, which "
+                        "takes no more than %d",
+                        task.bytes, bytes_, limits_.max_queue_bytes),
+        retry_after);
+  }
+  if (wait > ToSeconds(limits_.max_queue_wait)) {
+    return QueueFull(
+        absl::StrFormat("the wait would be about %.1f s and may be no more "
+                        "than %.1f s",
+                        wait, ToSeconds(limits_.max_queue_wait)),
+        retry_after);
+  }
+  return absl::OkStatus();
+}
+
+void Admission::Started(AdmissionTicket& ticket) {
+  absl::MutexLock lock(&mutex_);
+  ticket.was_started_ = true;
+  --queued_tasks_;
+  queued_bytes_ -= ticket.bytes_;
+  Publish();
+}
+
+void Admission::WorkedOff(AdmissionTicket& ticket, double cost,
+                          Duration time) {
+  absl::MutexLock lock(&mutex_);
+  ticket.left_cost_ -= cost;
+  pending_cost_ = std::max(0.0, pending_cost_ - cost);
+  const double seconds = ToSeconds(time);
+  if (seconds <= 0) return;
+  const double weight = std::min(0.5, seconds * kRateWeightPerSecond);
+  const double fresh = cost / seconds;
+  rate_ = rate_ == 0 ? fresh : rate_ + weight * (fresh - rate_);
+}
+
+void Admission::Leave(const AdmissionTicket& ticket) {
+  absl::MutexLock lock(&mutex_);
+  if (!ticket.was_started_) {
+    --queued_tasks_;
+    queued_bytes_ -= ticket.bytes_;
+  }
+  --admitted_tasks_;
+  bytes_ -= ticket.bytes_;
+  // Rounding must not leave a ghost of work in an empty house.
+  pending_cost_ = admitted_tasks_ == 0
+                      ? 0
+                      : std::max(0.0, pending_cost_ - ticket.left_cost_);
+  Publish();
+}
+
+void Admission::StartDraining() {
+  absl::MutexLock lock(&mutex_);
+  is_draining_ = true;
+}
+
+void Admission::Publish() const {
+  metrics_.QueueChanged(queued_tasks_, queued_bytes_);
+  metrics_.InflightBytesChanged(bytes_);
+}
+
+int64_t Admission::queued_tasks() const {
+  absl::MutexLock lock(&mutex_);
+  return queued_tasks_;
+}
+
+int64_t Admission::bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return bytes_;
+}
+
+Duration Admission::EstimatedWait() const {
+  absl::MutexLock lock(&mutex_);
+  return FromSeconds(EstimatedSeconds(pending_cost_));
+}
+
+}  // namespace attn

@@ -1,0 +1,104 @@
+// The door: may this request become a task now? Bounds what waits, by count, by
+// bytes and by the time it would take, so that overload is answered at once
+// with QUEUE_FULL instead of slowly with expired deadlines.
+//
+// Invariants:
+//   1. Every admitted task is counted in `queued` until Started and in `bytes`
+//      until its ticket is destroyed.
+//   2. An empty house takes any task: a request below the byte limit is never
+//      refused for its size alone.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "core/batching/task.h"
+#include "core/metrics/engine_metrics.h"
+
+namespace attn {
+
+struct AdmissionLimits {
+  int64_t max_queue_tasks = 4096;
+  // Of queued and running tasks together.
+  int64_t max_queue_bytes = int64_t{1} << 30;
+  // Longest estimated wait.
+  Duration max_queue_wait = std::chrono::seconds(2);
+  int num_workers = 1;
+};
+
+class Admission;
+
+// A task's place in the house; leaves it when destroyed. Empty when
+// default-constructed or moved from. Thread-compatible, but for what Admission
+// does with it. The Admission must outlive it.
+class AdmissionTicket {
+ public:
+  AdmissionTicket() = default;
+  AdmissionTicket(AdmissionTicket&& other) noexcept;
+  AdmissionTicket& operator=(AdmissionTicket&& other) noexcept;
+  ~AdmissionTicket();
+
+ private:
+  friend class Admission;
+
+  Admission* admission_ = nullptr;
+  int64_t bytes_ = 0;
+  // Guarded by the admission's lock.
+  bool was_started_ = false;
+  double left_cost_ = 0;
+};
+
+// Thread-safe. Borrows the metrics, which must outlive it.
+class Admission {
+ public:
+  Admission(const AdmissionLimits& limits, EngineMetrics& metrics);
+
+  // Takes the task in, or says why not: DEADLINE_EXCEEDED (passed, or
+  // DEADLINE_UNREACHABLE), RESOURCE_EXHAUSTED / QUEUE_FULL with the time after
+  // which there will be room, UNAVAILABLE / DRAINING.
+  absl::StatusOr<AdmissionTicket> Admit(const TaskFacts& task, TimePoint now);
+
+  // The task left the queue for a batch.
+  void Started(AdmissionTicket& ticket);
+  // One worker worked off `cost` of a started task in `time`.
+  void WorkedOff(AdmissionTicket& ticket, double cost, Duration time);
+
+  // Refuses everything from now on.
+  void StartDraining();
+
+  int64_t queued_tasks() const;
+  int64_t bytes() const;
+  // Estimated time until a task admitted now would start.
+  Duration EstimatedWait() const;
+
+ private:
+  friend class AdmissionTicket;
+
+  void Leave(const AdmissionTicket& ticket);
+  double EstimatedSeconds(double cost) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckRoom(const TaskFacts& task) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckDeadline(const TaskFacts& task, TimePoint now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Publish() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const AdmissionLimits limits_;
+  EngineMetrics& metrics_;
+
+  mutable absl::Mutex mutex_;
+  bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t queued_tasks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t admitted_tasks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Work that is queued or running and not yet done.
+  double pending_cost_ ABSL_GUARDED_BY(mutex_) = 0;
+  // FLOPs per second of one worker, as seen lately; 0 before anything was.
+  double rate_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace attn

@@ -1,0 +1,41 @@
+// A batch on the workers: its tasks cut into work items that any worker claims
+// by an atomic counter, urgent and large ones first.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "core/batching/batch_scheduler.h"
+#include "core/engine/attention_task.h"
+
+namespace attn {
+
+// Consecutive units of one task: what a worker runs between two looks at the
+// clock. Borrows the task, which its ActiveBatch keeps alive.
+struct WorkItem {
+  AttentionTask* task = nullptr;
+  int64_t first_unit = 0;
+  int64_t last_unit = 0;
+  double cost = 0;
+};
+
+// Thread-safe once constructed.
+class ActiveBatch {
+ public:
+  explicit ActiveBatch(Batch batch);
+
+  // The next unclaimed item; null when all are claimed.
+  const WorkItem* Claim();
+  bool HasUnclaimed() const;
+
+  const std::vector<TaskPtr>& tasks() const { return tasks_; }
+  const std::vector<WorkItem>& items() const { return items_; }
+
+ private:
+  const std::vector<TaskPtr> tasks_;
+  std::vector<WorkItem> items_;
+  std::atomic<size_t> next_{0};
+};
+
+}  // namespace attn

@@ -1,0 +1,124 @@
+// A request as the engine runs it: its plan, the buffers that hold its tensors
+// and its reply, and how it is cut into units of work.
+//
+// Life:
+//   1. Engine::Prepare makes it with memory for everything.
+//   2. The caller copies the tensors in and hands it to Engine::Submit.
+//   3. Workers run its units; the first verdict (failed, expired, cancelled)
+//      makes the rest be skipped.
+//   4. When the last item is accounted for, `done` is called exactly once, and
+//      the inputs are given back. The reply lives as long as the task.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "core/attention/attention_plan.h"
+#include "core/attention/prefill_kernel.h"
+#include "core/attention/problem.h"
+#include "core/attention/tile_gemm.h"
+#include "core/batching/admission.h"
+#include "core/batching/task.h"
+#include "core/memory/buffer_pool.h"
+#include "core/memory/scratch_arena.h"
+
+namespace attn {
+
+// How a task ends, decided once: the first verdict stays. Thread-safe.
+class Verdict {
+ public:
+  // True if this is the first one.
+  bool Decide(Outcome outcome) {
+    int undecided = 0;
+    return value_.compare_exchange_strong(undecided,
+                                          1 + static_cast<int>(outcome));
+  }
+  bool is_decided() const { return value_.load() != 0; }
+  // REQUIRES: is_decided().
+  Outcome outcome() const { return static_cast<Outcome>(value_.load() - 1); }
+
+ private:
+  std::atomic<int> value_{0};  // 0, or 1 + Outcome.
+};
+
+// Thread-compatible; the engine orders who touches it when.
+class AttentionTask final : public Task {
+ public:
+  // Leases in which the tensors lie one after another at kBufferAlignment;
+  // InputBytes and ReplyBytes say how much they must hold.
+  struct Buffers {
+    PooledBuffer inputs;
+    PooledBuffer reply;
+  };
+  static int64_t InputBytes(const AttentionPlan& plan);
+  static int64_t ReplyBytes(const AttentionPlan& plan);
+
+  AttentionTask(AttentionPlan plan, const TaskFacts& facts,
+                AdmissionTicket ticket, Buffers buffers);
+
+  const AttentionPlan& plan() const { return plan_; }
+
+  // Where the caller puts the tensors, sized by the plan; the mask only if
+  // plan().has_mask.
+  std::byte* query() { return input_at_.query; }
+  std::byte* key() { return input_at_.key; }
+  std::byte* value() { return input_at_.value; }
+  std::byte* mask() { return input_at_.mask; }
+
+  // The results, sized by the plan; meaningful once done with an OK status.
+  const std::byte* output() const { return buffers_at_.output; }
+  const std::byte* lse() const { return buffers_at_.lse; }
+  const std::byte* weights() const { return buffers_at_.weights; }
+
+  // One unit is a tile of folded rows of one problem.
+  int64_t num_units() const { return num_units_; }
+  absl::Status RunUnit(int64_t unit, const TileGemm& gemm,
+                       ScratchArena& arena) const;
+
+  // How many items will run before it is concluded. Called once, before any
+  // of them may be claimed.
+  void ExpectItems(int64_t num_items) { items_left_ = num_items; }
+
+  // How it ended; constant once done.
+  const absl::Status& status() const { return status_; }
+  const TaskTimes& times() const { return times_; }
+  int64_t batch_size() const { return batch_size_; }
+
+ private:
+  friend class Engine;
+
+  struct InputPointers {
+    std::byte* query = nullptr;
+    std::byte* key = nullptr;
+    std::byte* value = nullptr;
+    std::byte* mask = nullptr;
+  };
+
+  const AttentionPlan plan_;
+  const TileShape tile_;
+  const int64_t units_per_problem_;
+  const int64_t num_units_;
+
+  Buffers buffers_;
+  InputPointers input_at_;
+  RequestBuffers buffers_at_;
+
+  // Written by the engine alone.
+  AdmissionTicket ticket_;
+  std::function<void(AttentionTask&)> done_;
+  absl::Status status_;
+  TaskTimes times_;
+  int64_t batch_size_ = 0;
+  std::atomic<int64_t> items_left_{0};
+  // Nanoseconds of the clock when the first item started; 0: none has.
+  std::atomic<int64_t> start_ns_{0};
+  Verdict verdict_;
+};
+
+using AttentionTaskPtr = std::shared_ptr<AttentionTask>;
+
+}  // namespace attn

@@ -1,0 +1,288 @@
+#include "core/engine/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/engine/float_mode.h"
+#include "core/engine/task_cost.h"
+
+namespace attn {
+namespace {
+
+TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
+  const Geometry& g = plan.geometry;
+  return {.priority = options.priority,
+          .deadline = options.deadline,
+          .bytes = AttentionTask::InputBytes(plan) +
+                   AttentionTask::ReplyBytes(plan),
+          .cost = EstimateCost(plan),
+          .num_query_tokens = g.q_len == 0 ? 0 : g.batch_size * g.q_len,
+          .kind = g.q_len <= kMaxDecodeQueryLength ? TaskKind::kDecode
+                                                   : TaskKind::kPrefill};
+}
+
+absl::Status StatusOf(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kCompleted: return absl::OkStatus();
+    case Outcome::kExpired:
+      return absl::DeadlineExceededError("the deadline passed");
+    case Outcome::kCancelled:
+      return absl::CancelledError("the client went away");
+    case Outcome::kShed:
+      return MakeError(absl::StatusCode::kUnavailable, Reason::kDraining,
+                       "the server shut down before the request was done");
+    case Outcome::kFailed: break;
+  }
+  return absl::InternalError("the computation failed");
+}
+
+// Without room the pool speaks of bytes; the client must hear QUEUE_FULL.
+absl::Status PoolFull(const absl::Status& status, Duration wait) {
+  const auto message = status.message();
+  return QueueFull({message.data(), message.size()},
+                   std::max<Duration>(wait, std::chrono::milliseconds(1)));
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options, std::unique_ptr<TileGemm> gemm,
+               const Clock& clock, EngineMetrics& metrics)
+    : clock_(clock),
+      metrics_(metrics),
+      gemm_(std::move(gemm)),
+      pool_(options.max_pool_bytes),
+      admission_(options.admission, metrics),
+      scheduler_(options.batching) {
+  ATTN_CHECK(options.num_workers >= 1);
+  for (int i = 0; i < options.num_workers; ++i) {
+    workers_.emplace_back([this] { Work(); });
+  }
+}
+
+Engine::~Engine() {
+  StartDraining();
+  Abort();
+  {
+    absl::MutexLock lock(&mutex_);
+    is_stopping_ = true;
+    work_.SignalAll();
+  }
+  for (std::thread& worker : workers_) worker.join();
+}
+
+absl::StatusOr<AttentionTaskPtr> Engine::Prepare(AttentionPlan plan,
+                                                 const SubmitOptions& options) {
+  const TaskFacts facts = FactsOf(plan, options);
+  ATTN_ASSIGN_OR_RETURN(AdmissionTicket ticket,
+                        admission_.Admit(facts, clock_.Now()));
+  const auto lease = [&](int64_t bytes) -> absl::StatusOr<PooledBuffer> {
+    auto buffer = pool_.Lease(bytes);
+    if (buffer.ok()) return buffer;
+    return PoolFull(buffer.status(), admission_.EstimatedWait());
+  };
+  AttentionTask::Buffers buffers;
+  ATTN_ASSIGN_OR_RETURN(buffers.inputs,
+                        lease(AttentionTask::InputBytes(plan)));
+  ATTN_ASSIGN_OR_RETURN(buffers.reply, lease(AttentionTask::ReplyBytes(plan)));
+  return std::make_shared<AttentionTask>(std::move(plan), facts,
+                                         std::move(ticket), std::move(buffers));
+}
+
+void Engine::Submit(const AttentionTaskPtr& task, Done done) {
+  metrics_.TaskAdmitted();
+  task->done_ = std::move(done);
+  {
+    absl::MutexLock lock(&mutex_);
+    ++in_house_;
+  }
+  scheduler_.Schedule(task, clock_.Now());
+  absl::MutexLock lock(&mutex_);
+  work_.Signal();
+}
+
+void Engine::Cancel(const AttentionTaskPtr& task) {
+  const bool is_late = task->facts().deadline <= clock_.Now();
+  const Outcome outcome = is_late ? Outcome::kExpired : Outcome::kCancelled;
+  if (scheduler_.Remove(task)) {
+    EndQueued(task, outcome);
+  } else {
+    task->verdict_.Decide(outcome);
+  }
+}
+
+void Engine::CountRefusal(const absl::Status& status) {
+  metrics_.TaskRefused(ReasonOf(status));
+}
+
+void Engine::StartDraining() {
+  admission_.StartDraining();
+  scheduler_.StartDraining();
+  absl::MutexLock lock(&mutex_);
+  work_.SignalAll();
+}
+
+bool Engine::AwaitIdle(TimePoint deadline) {
+  absl::MutexLock lock(&mutex_);
+  while (in_house_ > 0) {
+    const Duration left = deadline - clock_.Now();
+    if (left <= Duration{}) return false;
+    idle_.WaitWithTimeout(&mutex_, absl::FromChrono(left));
+  }
+  return true;
+}
+
+void Engine::Abort() {
+  for (const TaskPtr& task : scheduler_.TakeAll()) {
+    metrics_.TaskShed(Reason::kDraining);
+    EndQueued(task, Outcome::kShed);
+  }
+  std::shared_ptr<ActiveBatch> active;
+  {
+    absl::MutexLock lock(&mutex_);
+    active = active_;
+  }
+  if (active == nullptr) return;
+  for (const TaskPtr& task : active->tasks()) {
+    auto& attention_task = static_cast<AttentionTask&>(*task);
+    if (attention_task.verdict_.Decide(Outcome::kShed)) {
+      metrics_.TaskShed(Reason::kDraining);
+    }
+  }
+}
+
+void Engine::Work() {
+  gemm_->ConfineToCallingThread();
+  FlushDenormals();
+  Worker worker;
+  while (const WorkItem* item = NextItem(worker)) {
+    metrics_.WorkersBusyChanged(+1);
+    RunItem(*item, worker.arena);
+    metrics_.WorkersBusyChanged(-1);
+  }
+}
+
+const WorkItem* Engine::NextItem(Worker& worker) {
+  for (;;) {
+    if (worker.batch != nullptr) {
+      if (const WorkItem* item = worker.batch->Claim()) return item;
+      DropBatch(worker);
+    }
+    if (!AwaitBatch(worker)) return nullptr;
+  }
+}
+
+// Lets go of a batch without unclaimed items: replies that its tasks hold must
+// not wait for the next batch to come.
+void Engine::DropBatch(Worker& worker) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (active_ == worker.batch) active_.reset();
+  }
+  worker.batch.reset();
+}
+
+// Gets the worker a batch with unclaimed items, forming it where none is left.
+// False at the end.
+bool Engine::AwaitBatch(Worker& worker) {
+  absl::MutexLock lock(&mutex_);
+  for (;;) {
+    if (active_ != nullptr && active_->HasUnclaimed()) {
+      worker.batch = active_;
+      return true;
+    }
+    if (is_stopping_) return false;
+    const std::optional<TimePoint> ready = scheduler_.ReadyTime();
+    if (is_forming_ || !ready.has_value()) {
+      work_.Wait(&mutex_);
+      continue;
+    }
+    const Duration wait = *ready - clock_.Now();
+    if (wait > Duration{}) {
+      work_.WaitWithTimeout(&mutex_, absl::FromChrono(wait));
+      continue;
+    }
+    is_forming_ = true;
+    mutex_.Unlock();
+    FormBatch();
+    mutex_.Lock();
+    is_forming_ = false;
+    work_.SignalAll();
+  }
+}
+
+// Takes the next batch from the queue and publishes it. Without the lock:
+// expired tasks call back from here.
+void Engine::FormBatch() {
+  const TimePoint start = clock_.Now();
+  std::vector<TaskPtr> expired;
+  std::optional<Batch> batch = scheduler_.TakeBatch(start, expired);
+  for (const TaskPtr& task : expired) EndQueued(task, Outcome::kExpired);
+  if (!batch.has_value()) return;
+  BatchFacts facts{.num_tasks = static_cast<int64_t>(batch->tasks.size()),
+                   .closed_by = batch->closed_by};
+  for (const TaskPtr& task : batch->tasks) {
+    auto& attention_task = static_cast<AttentionTask&>(*task);
+    admission_.Started(attention_task.ticket_);
+    attention_task.batch_size_ = facts.num_tasks;
+    facts.num_query_tokens += task->facts().num_query_tokens;
+  }
+  auto active = std::make_shared<ActiveBatch>(*std::move(batch));
+  facts.form_time = clock_.Now() - start;
+  metrics_.BatchClosed(facts);
+  absl::MutexLock lock(&mutex_);
+  active_ = std::move(active);
+}
+
+void Engine::RunItem(const WorkItem& item, ScratchArena& arena) {
+  AttentionTask& task = *item.task;
+  const TimePoint start = clock_.Now();
+  int64_t unset = 0;
+  task.start_ns_.compare_exchange_strong(unset,
+                                         start.time_since_epoch().count());
+  if (task.facts().deadline <= start) task.verdict_.Decide(Outcome::kExpired);
+  if (!task.verdict_.is_decided()) {
+    if (const absl::Status status = RunUnits(item, arena); !status.ok()) {
+      task.verdict_.Decide(Outcome::kFailed);
+    }
+    admission_.WorkedOff(task.ticket_, item.cost, clock_.Now() - start);
+  }
+  if (task.items_left_.fetch_sub(1) == 1) Conclude(task);
+}
+
+absl::Status Engine::RunUnits(const WorkItem& item, ScratchArena& arena) {
+  for (int64_t unit = item.first_unit; unit < item.last_unit; ++unit) {
+    ATTN_RETURN_IF_ERROR(item.task->RunUnit(unit, *gemm_, arena));
+  }
+  return absl::OkStatus();
+}
+
+// A task that never reached a worker ends.
+void Engine::EndQueued(const TaskPtr& task, Outcome outcome) {
+  auto& attention_task = static_cast<AttentionTask&>(*task);
+  attention_task.verdict_.Decide(outcome);
+  Conclude(attention_task);
+}
+
+// The end of every task, exactly once: books first, so that a client that has
+// its answer finds it counted.
+void Engine::Conclude(AttentionTask& task) {
+  task.verdict_.Decide(Outcome::kCompleted);
+  const Outcome outcome = task.verdict_.outcome();
+  const TimePoint now = clock_.Now();
+  const TimePoint start =
+      task.start_ns_ == 0 ? now : TimePoint(Duration(task.start_ns_.load()));
+  task.times_ = {.queue_wait = start - task.enqueue_time(),
+                 .compute = now - start};
+  task.status_ = StatusOf(outcome);
+  task.buffers_.inputs = PooledBuffer();
+  task.ticket_ = AdmissionTicket();
+  metrics_.TaskFinished(outcome, task.facts().kind, task.times_);
+  std::exchange(task.done_, nullptr)(task);
+  absl::MutexLock lock(&mutex_);
+  if (--in_house_ == 0) idle_.SignalAll();
+}
+
+}  // namespace attn

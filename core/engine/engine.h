@@ -1,0 +1,130 @@
+// The engine composes everything: it admits requests, gives them memory, queues
+// them, lets workers run them batch by batch, and says when each is done.
+//
+// Threads: callers of Prepare, Submit and Cancel never compute; N workers do
+// nothing else. While one batch runs the next one forms; a worker that finds no
+// unclaimed item takes the next batch at once.
+//
+// Promises: the bytes of a result are a function of its request alone; a late,
+// cancelled or failing task never fails or delays its neighbours.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "core/attention/tile_gemm.h"
+#include "core/base/clock.h"
+#include "core/batching/admission.h"
+#include "core/batching/batch_scheduler.h"
+#include "core/engine/active_batch.h"
+#include "core/engine/attention_task.h"
+#include "core/memory/buffer_pool.h"
+#include "core/metrics/engine_metrics.h"
+
+namespace attn {
+
+struct EngineOptions {
+  // Compute threads. REQUIRES: at least 1.
+  int num_workers = 1;
+  AdmissionLimits admission;
+  BatchLimits batching;
+  // Bound of all tensor memory, queued, running and being sent. REQUIRES: room
+  // for the largest request and its reply.
+  int64_t max_pool_bytes = int64_t{2} << 30;
+};
+
+// What a request asks of the queue.
+struct SubmitOptions {
+  Priority priority = Priority::kNormal;
+  TimePoint deadline = kNoDeadline;
+};
+
+// Thread-safe.
+class Engine {
+ public:
+  // Called once, on a worker or on the thread that cancels or aborts. Must not
+  // block.
+  using Done = std::function<void(AttentionTask&)>;
+
+  // Borrows clock and metrics, which must outlive the engine. Starts the
+  // workers.
+  Engine(const EngineOptions& options, std::unique_ptr<TileGemm> gemm,
+         const Clock& clock, EngineMetrics& metrics);
+  // Aborts what is left and joins the workers.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Admits the request and takes memory for its tensors, which the caller then
+  // copies in. A task that is dropped without Submit leaves no trace.
+  // Errors: those of Admission::Admit; RESOURCE_EXHAUSTED / QUEUE_FULL when the
+  // pool has no memory.
+  absl::StatusOr<AttentionTaskPtr> Prepare(AttentionPlan plan,
+                                           const SubmitOptions& options);
+
+  // Queues the task. `done` is called when it ended; task.status() is then OK,
+  // DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (aborted) or INTERNAL.
+  void Submit(const AttentionTaskPtr& task, Done done);
+
+  // The client left: a queued task ends at once, a running one at its next work
+  // item. No effect on a task that is done.
+  void Cancel(const AttentionTaskPtr& task);
+
+  // Counts a request that was refused before Prepare, or by it.
+  void CountRefusal(const absl::Status& status);
+
+  // Drain, step by step: refuse new requests; wait until all ended (false: not
+  // by the deadline); end what is left as shed.
+  void StartDraining();
+  bool AwaitIdle(TimePoint deadline);
+  void Abort();
+
+  const TileGemm& gemm() const { return *gemm_; }
+  const Admission& admission() const { return admission_; }
+  const BufferPool& pool() const { return pool_; }
+  int num_workers() const { return static_cast<int>(workers_.size()); }
+
+ private:
+  // A worker's way through one batch after another.
+  struct Worker {
+    ScratchArena arena;
+    std::shared_ptr<ActiveBatch> batch;
+  };
+
+  void Work();
+  const WorkItem* NextItem(Worker& worker);
+  void DropBatch(Worker& worker);
+  bool AwaitBatch(Worker& worker);
+  void FormBatch();
+  void RunItem(const WorkItem& item, ScratchArena& arena);
+  absl::Status RunUnits(const WorkItem& item, ScratchArena& arena);
+  void Conclude(AttentionTask& task);
+  void EndQueued(const TaskPtr& task, Outcome outcome);
+
+  const Clock& clock_;
+  EngineMetrics& metrics_;
+  const std::unique_ptr<TileGemm> gemm_;
+
+  BufferPool pool_;
+  Admission admission_;
+  BatchScheduler scheduler_;
+
+  absl::Mutex mutex_;
+  absl::CondVar work_;  // A task was queued, a batch published, or the end.
+  absl::CondVar idle_;  // in_house_ became 0.
+  // The newest batch. Shared with the workers that still run its items.
+  std::shared_ptr<ActiveBatch> active_ ABSL_GUARDED_BY(mutex_);
+  bool is_forming_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t in_house_ ABSL_GUARDED_BY(mutex_) = 0;  // Submitted, not done.
+
+  std::vector<std::thread> workers_;  // Last: they use everything above.
+};
+
+}  // namespace attn
