@@ -7,7 +7,7 @@ Builds the Dockerfile with buildah on a Debian 13 base made by debootstrap, then
 checks the image's facts (size, user, ports, stop signal, health check) and runs
 its server as a container would: its own root file system, read-only, as the
 image's user, with the image's environment and no other. The server must get
-healthy, answer `attnctl attend` on river_bank, and leave with 0 on SIGTERM.
+healthy, answer river_bank through attnctl as expected.json says, and leave with 0 on SIGTERM.
 
 There is no container engine here that could start a container, so the run is
 made of its parts: a mount namespace, a read-only bind mount and chroot.
@@ -27,13 +27,13 @@ import time
 # The module beside this folder.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import repository
+import river_bank
 
 MAX_SIZE_BYTES = 150_000_000
 BASE_IMAGE, IMAGE = "localhost/debian:trixie-slim", "localhost/attnserve:test"
 HEALTHY_WITHIN_SECONDS = 30
 # The host's network is shared here: other ports, on loopback.
 GRPC_ADDRESS, HTTP_ADDRESS = repository.free_address(), repository.free_address()
-EXAMPLE = repository.ROOT / "client/examples/river_bank"
 # What is inside the image, by .dockerignore; tests/ also holds this script.
 CONTEXT = ("CMakeLists.txt", "CMakePresets.json", "Dockerfile", ".dockerignore",
            "LICENSE", "core/*", "server/*", "proto/*", "deploy/container/*")
@@ -177,29 +177,20 @@ def wait_until_healthy(root, config, server):
     return None
 
 
-def attend(attnctl):
-    """The demo's question to the image's server."""
-    answer = run(attnctl, "--address", GRPC_ADDRESS, "attend",
-                 "--query", EXAMPLE / "query.npy", "--key", EXAMPLE / "key.npy",
-                 "--value", EXAMPLE / "value.npy", "--show-weights",
-                 "--tokens", EXAMPLE / "tokens.txt", "--row", "bank")
-    print(answer)
-    return None if "river" in answer else "attnctl attend does not show river"
-
-
 def use(root, config, attnctl, log):
     with log.open("w") as words:
         server = subprocess.Popen(in_container(root, config, "--drain-delay", "0s"),
                                   stdout=words, stderr=subprocess.STDOUT)
     try:
-        problem = wait_until_healthy(root, config, server) or attend(attnctl)
+        problem = wait_until_healthy(root, config, server)
+        problems = [problem] if problem else river_bank.problems_of(attnctl, GRPC_ADDRESS)
     finally:
         stop(server)
-    if not problem and server.returncode != 0:
-        problem = f"the server's exit code is {server.returncode}"
-    if problem:
+    if server.returncode != 0:
+        problems.append(f"the server's exit code is {server.returncode}")
+    if problems:
         print(log.read_text()[-4000:])
-    return [problem] if problem else []
+    return problems
 
 
 def stop(server):
