@@ -1,0 +1,139 @@
+// `attnctl attend`: files -> request -> one call -> files, a summary and, if
+// asked for, the weights.
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cpp/attnctl/attend_flags.h"
+#include "client/cpp/attnctl/exit_code.h"
+#include "client/cpp/attnctl/flag_types.h"
+#include "client/cpp/attnctl/global_options.h"
+#include "client/cpp/attnctl/json_text.h"
+#include "client/cpp/attnctl/npy.h"
+
+namespace attn::attnctl {
+namespace {
+
+using client::AttendResponse;
+using client::Tensor;
+
+std::string TensorText(const Tensor& tensor) {
+  return absl::StrCat(std::string(client::DTypeName(tensor.dtype())), " ",
+                      client::ShapeText(tensor.shape()));
+}
+
+std::string Summary(const AttendResponse& response) {
+  const client::Timing& timing = response.timing;
+  std::string text =
+      absl::StrCat("output ", TensorText(response.output), ", server ",
+                   absl::FormatDuration(timing.total), " (queue ",
+                   absl::FormatDuration(timing.queue), ", compute ",
+                   absl::FormatDuration(timing.compute), "), batch of ",
+                   timing.batch_size, "\n");
+  if (response.lse.present()) {
+    absl::StrAppend(&text, "lse ", TensorText(response.lse), "\n");
+  }
+  if (response.weights.present()) {
+    absl::StrAppend(&text, "weights ", TensorText(response.weights), "\n");
+  }
+  if (response.session_length > 0) {
+    absl::StrAppend(&text, "session length ", response.session_length, "\n");
+  }
+  return text;
+}
+
+std::string JsonSummary(const AttendResponse& response) {
+  const client::Timing& timing = response.timing;
+  return absl::StrFormat(
+      "{\"request_id\": %s, \"output_dtype\": \"%s\", \"output_shape\": %s, "
+      "\"queue_ns\": %d, \"compute_ns\": %d, \"total_ns\": %d, "
+      "\"batch_size\": %d, \"session_length\": %d}\n",
+      JsonString(response.request_id),
+      std::string(client::DTypeName(response.output.dtype())),
+      client::ShapeText(response.output.shape()),
+      absl::ToInt64Nanoseconds(timing.queue),
+      absl::ToInt64Nanoseconds(timing.compute),
+      absl::ToInt64Nanoseconds(timing.total), timing.batch_size,
+      response.session_length);
+}
+
+absl::Status Save(const std::string& path, const Tensor& tensor) {
+  return path.empty() ? absl::OkStatus() : WriteNpy(path, tensor);
+}
+
+absl::Status SaveAll(const AttendFlags& flags, const AttendResponse& response) {
+  absl::Status status = Save(flags.out, response.output);
+  status.Update(Save(flags.lse_out, response.lse));
+  status.Update(Save(flags.weights_out, response.weights));
+  if (!flags.top_out.empty()) {
+    status.Update(Save(flags.top_out + ".indices.npy", response.top.indices));
+    status.Update(
+        Save(flags.top_out + ".probabilities.npy", response.top.probabilities));
+  }
+  return status;
+}
+
+absl::Status ShowWeights(const AttendFlags& flags,
+                         const AttendResponse& response) {
+  if (!flags.show_weights) {
+    return absl::OkStatus();
+  }
+  WeightsViewOptions options = flags.view;
+  if (!flags.tokens_path.empty()) {
+    absl::StatusOr<std::vector<std::string>> tokens =
+        ReadTokens(flags.tokens_path);
+    if (!tokens.ok()) {
+      return tokens.status();
+    }
+    options.tokens = *std::move(tokens);
+  }
+  const absl::StatusOr<std::string> text =
+      RenderWeights(response.weights, options, DetectStyle(flags.color));
+  if (text.ok()) {
+    std::fputs(text->c_str(), stdout);
+  }
+  return text.status();
+}
+
+int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
+  const absl::StatusOr<client::AttendRequest> request = LoadRequest(flags);
+  if (!request.ok()) {
+    return PrintUsageError(request.status());
+  }
+  const std::unique_ptr<client::Client> connected = Connect(globals);
+  if (connected == nullptr) {
+    return kExitUsage;
+  }
+  client::CallOptions options;
+  options.deadline = flags.deadline;
+  const absl::StatusOr<AttendResponse> response =
+      connected->Attend(*request, options);
+  if (!response.ok()) {
+    return PrintCallError(response.status());
+  }
+  absl::Status shown = SaveAll(flags, *response);
+  shown.Update(ShowWeights(flags, *response));
+  if (!shown.ok()) {
+    return PrintUsageError(shown);
+  }
+  std::fputs((flags.json ? JsonSummary(*response) : Summary(*response)).c_str(),
+             stdout);
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddAttendCommand(CLI::App& app, const GlobalOptions& globals,
+                      Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "attend", "Compute attention for .npy files, see what it attends to");
+  auto flags = std::make_shared<AttendFlags>();
+  AddAttendFlags(*command, *flags);
+  command->callback([flags, &globals, &action] {
+    action = [flags, &globals] { return RunAttend(*flags, globals); };
+  });
+}
+
+}  // namespace attn::attnctl

@@ -1,0 +1,239 @@
+#include "client/cpp/attnctl/attend_flags.h"
+
+#include "client/cpp/attnctl/flag_types.h"
+#include "client/cpp/attnctl/npy.h"
+
+namespace attn::attnctl {
+namespace {
+
+using client::AttendRequest;
+using client::AttentionParams;
+using client::Causal;
+using client::DType;
+using client::Layout;
+using client::Priority;
+using client::Tensor;
+using client::Weights;
+
+std::map<std::string, DType> FloatTypes() {
+  return {{"f32", DType::kF32},
+          {"f16", DType::kF16},
+          {"bf16", DType::kBf16},
+          {"f64", DType::kF64}};
+}
+
+void AddInputFlags(CLI::App& app, AttendFlags& flags) {
+  AttendRequest& request = flags.request;
+  app.add_option("--query", flags.query, "Query, .npy")->required();
+  app.add_option("--key", flags.key, "Keys, .npy; required without a session");
+  app.add_option("--value", flags.value,
+                 "Values, .npy; required without a session");
+  app.add_option("--mask", flags.mask,
+                 "Mask, .npy: bool (true = attend) or float (added)");
+  AddEnumFlag(app, "--input-dtype", flags.input_dtype, FloatTypes(),
+              "Convert query, key and value before they are sent");
+  AddEnumFlag<Layout>(
+      app, "--layout", request.layout,
+      {{"bhsd", Layout::kBhsd}, {"bshd", Layout::kBshd}, {"bse", Layout::kBse}},
+      "Axes of query, key, value and output (default bhsd)");
+  app.add_option("--num-q-heads", request.num_q_heads,
+                 "Query heads; required for --layout bse");
+  app.add_option("--num-kv-heads", request.num_kv_heads,
+                 "KV heads; required for --layout bse");
+  AddListFlag(app, "--kv-lengths", request.kv_lengths,
+              "Valid keys of each sequence: 5,3,...");
+}
+
+void AddParamFlags(CLI::App& app, AttentionParams& params) {
+  app.add_option("--scale", params.scale,
+                 "Factor of q . k (default 1/sqrt(head_dim))");
+  AddEnumFlag<Causal>(app, "--causal", params.causal,
+                      {{"none", Causal::kNone},
+                       {"top-left", Causal::kTopLeft},
+                       {"bottom-right", Causal::kBottomRight}},
+                      "Which keys a row sees by order (default none)");
+  app.add_option("--causal-offset", params.causal_offset,
+                 "Position of query row 0; overrides the mode's");
+  app.add_option("--left-window", params.left_window,
+                 "Keys a row sees before its position, itself not counted");
+  app.add_option("--right-window", params.right_window,
+                 "Keys a row sees after its position");
+  app.add_option("--softcap", params.softcap,
+                 "Bound scores by cap * tanh(s / cap); 0 = off");
+  AddListFlag(app, "--alibi-slopes", params.alibi_slopes,
+              "One for each query head");
+  AddListFlag(app, "--sinks", params.sinks,
+              "One more logit in the denominator for each query head");
+}
+
+void AddRopeFlags(CLI::App& app, AttendFlags& flags) {
+  client::RopeParams& rope = flags.rope;
+  app.add_option("--rope-base", rope.base, "Base of the frequencies: 10000");
+  app.add_option("--rope-dim", rope.rotary_dim,
+                 "Leading channels that rotate; 0 = head_dim");
+  app.add_flag("--rope-interleaved", rope.interleaved,
+               "Pairs (0,1), (2,3), ... instead of halves");
+  app.add_option("--rope-scaling-factor", rope.scaling_factor,
+                 "Divides the position; 0 = 1");
+  app.add_option("--rope-cos", flags.rope_cos, "Table of cosines, .npy");
+  app.add_option("--rope-sin", flags.rope_sin, "Table of sines, .npy");
+  AddListFlag(app, "--rope-positions", rope.positions,
+              "Position of each query row");
+  AddListFlag(app, "--rope-key-positions", rope.key_positions,
+              "Position of each key sent");
+}
+
+void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
+  client::OutputOptions& output = flags.request.output;
+  app.add_option("--out", flags.out, "Write the output here, .npy");
+  AddEnumFlag(app, "--output-dtype", output.dtype, FloatTypes(),
+              "Element type of the output (default: the query's)");
+  app.add_flag("--lse", output.return_lse, "Return the log-sum-exp");
+  app.add_option("--lse-out", flags.lse_out,
+                 "Write the log-sum-exp here, .npy; implies --lse");
+  AddEnumFlag<Weights>(app, "--weights", output.weights,
+                       {{"none", Weights::kNone},
+                        {"raw", Weights::kRawScores},
+                        {"softcapped", Weights::kSoftcapped},
+                        {"biased", Weights::kBiased},
+                        {"probabilities", Weights::kProbabilities}},
+                       "Which intermediate to return (default none)");
+  app.add_option("--weights-out", flags.weights_out,
+                 "Write the weights here, .npy; implies --weights "
+                 "probabilities");
+  app.add_option("--top-k", output.top_k,
+                 "Return the largest probabilities of each row; 0 = off");
+  app.add_option("--top-out", flags.top_out,
+                 "Write PREFIX.indices.npy and PREFIX.probabilities.npy")
+      ->type_name("PREFIX");
+  app.add_flag("--json", flags.json, "Print one line of JSON");
+}
+
+void AddCallFlags(CLI::App& app, AttendFlags& flags) {
+  app.add_option("--request-id", flags.request.request_id,
+                 "Echoed, at most 256 bytes");
+  AddEnumFlag<Priority>(app, "--priority", flags.request.priority,
+                        {{"low", Priority::kLow},
+                         {"normal", Priority::kNormal},
+                         {"high", Priority::kHigh}},
+                        "Urgency (default normal)");
+  AddDurationFlag(app, "--deadline", flags.deadline,
+                  "Deadline of the call (default: --timeout)");
+  app.add_option("--session-id", flags.session.session_id,
+                 "Attend to a KV-cache session; key and value are appended");
+  app.add_option("--layer", flags.session.layer, "Layer of the session");
+  app.add_option("--expected-length", flags.session.expected_length,
+                 "Tokens in the layer before this call; makes it repeatable");
+}
+
+void AddViewFlags(CLI::App& app, AttendFlags& flags) {
+  app.add_flag("--show-weights", flags.show_weights,
+               "Print the probabilities of batch entry 0 as a heat map");
+  app.add_option("--tokens", flags.tokens_path,
+                 "Names of the keys, one token a line");
+  app.add_option("--head", flags.view.head,
+                 "Head of the map: mean (default), all or a number")
+      ->type_name("N|all|mean");
+  app.add_option("--row", flags.view.row,
+                 "Print this row alone, head by head (a token or a number)")
+      ->type_name("TOKEN");
+  app.add_option("--column", flags.view.column,
+                 "With --row: also one bar for each head, for this key")
+      ->type_name("TOKEN");
+  app.add_option("--color", flags.color,
+                 "auto (default: on a terminal, unless NO_COLOR is set), "
+                 "always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+}
+
+// Reads `path` into `tensor` unless it is empty; converts to `dtype` if given.
+absl::Status Load(const std::string& path, DType dtype, Tensor& tensor) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Tensor> read = ReadNpy(path);
+  if (read.ok() && dtype != DType::kUnspecified && read->dtype() != dtype) {
+    read = read->ConvertTo(dtype);
+  }
+  if (read.ok()) {
+    tensor = *std::move(read);
+  }
+  return read.status();
+}
+
+bool AsksForRope(const client::RopeParams& rope) {
+  return rope.base != 0 || rope.rotary_dim != 0 || rope.interleaved ||
+         rope.scaling_factor != 0 || rope.cos.present() || rope.sin.present() ||
+         !rope.positions.empty() || !rope.key_positions.empty();
+}
+
+bool AsksForSession(const client::SessionRef& session) {
+  return !session.session_id.empty() || session.layer != 0 ||
+         session.expected_length.has_value();
+}
+
+absl::Status CheckFlags(const AttendFlags& flags) {
+  const bool views = flags.show_weights;
+  const Weights weights = flags.request.output.weights;
+  if (views && weights != Weights::kNone &&
+      weights != Weights::kProbabilities) {
+    return absl::InvalidArgumentError(
+        "--show-weights shows probabilities; leave --weights away");
+  }
+  if (!views && (!flags.tokens_path.empty() || !flags.view.row.empty() ||
+                 !flags.view.column.empty())) {
+    return absl::InvalidArgumentError(
+        "--tokens, --row and --column need --show-weights");
+  }
+  if (!flags.view.column.empty() && flags.view.row.empty()) {
+    return absl::InvalidArgumentError("--column needs --row");
+  }
+  if (!flags.top_out.empty() && flags.request.output.top_k == 0) {
+    return absl::InvalidArgumentError("--top-out needs --top-k");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddAttendFlags(CLI::App& app, AttendFlags& flags) {
+  AddInputFlags(app, flags);
+  AddParamFlags(app, flags.request.params);
+  AddRopeFlags(app, flags);
+  AddOutputFlags(app, flags);
+  AddCallFlags(app, flags);
+  AddViewFlags(app, flags);
+}
+
+absl::StatusOr<AttendRequest> LoadRequest(const AttendFlags& flags) {
+  AttendRequest request = flags.request;
+  client::RopeParams rope = flags.rope;
+  absl::Status status = CheckFlags(flags);
+  for (const auto& [path, tensor] :
+       {std::pair<const std::string&, Tensor&>{flags.query, request.query},
+        {flags.key, request.key},
+        {flags.value, request.value}}) {
+    status.Update(Load(path, flags.input_dtype, tensor));
+  }
+  status.Update(Load(flags.mask, DType::kUnspecified, request.attn_mask));
+  status.Update(Load(flags.rope_cos, DType::kUnspecified, rope.cos));
+  status.Update(Load(flags.rope_sin, DType::kUnspecified, rope.sin));
+  if (!status.ok()) {
+    return status;
+  }
+  if (AsksForRope(rope)) {
+    request.params.rope = rope;
+  }
+  if (AsksForSession(flags.session)) {
+    request.session = flags.session;
+  }
+  client::OutputOptions& output = request.output;
+  output.return_lse = output.return_lse || !flags.lse_out.empty();
+  if (output.weights == Weights::kNone &&
+      (flags.show_weights || !flags.weights_out.empty())) {
+    output.weights = Weights::kProbabilities;
+  }
+  return request;
+}
+
+}  // namespace attn::attnctl

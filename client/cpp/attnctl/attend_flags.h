@@ -1,0 +1,47 @@
+// The flags of `attnctl attend` and the request they make.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/cpp/attnctl/weights_view.h"
+#include "client/cpp/request.h"
+
+namespace CLI {
+class App;
+}
+
+namespace attn::attnctl {
+
+// Plain values: thread-compatible.
+struct AttendFlags {
+  // .npy files; empty: not given.
+  std::string query, key, value, mask, rope_cos, rope_sin;
+  std::string out, lse_out, weights_out, top_out;
+  client::DType input_dtype = client::DType::kUnspecified;  // As the files.
+  bool json = false;  // Print one line of JSON instead of text.
+
+  // Everything that is no tensor; LoadRequest adds those.
+  client::AttendRequest request;
+  client::RopeParams rope;
+  client::SessionRef session;
+  absl::Duration deadline = absl::ZeroDuration();  // 0: --timeout.
+
+  bool show_weights = false;
+  std::string tokens_path;
+  std::string color = "auto";
+  WeightsViewOptions view;
+};
+
+// Adds all flags to `app`; `flags` must outlive the parse.
+void AddAttendFlags(CLI::App& app, AttendFlags& flags);
+
+// Reads the files and completes the request: rope and session where any of
+// their flags is set, lse and weights where a file or a view asks for them.
+// Errors: as ReadNpy; INVALID_ARGUMENT for flags that do not fit together.
+absl::StatusOr<client::AttendRequest> LoadRequest(const AttendFlags& flags);
+
+}  // namespace attn::attnctl

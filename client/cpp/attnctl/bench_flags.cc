@@ -1,0 +1,108 @@
+#include "client/cpp/attnctl/bench_flags.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace attn::attnctl {
+namespace {
+
+void AddShapeFlags(CLI::App& app, ProblemShape& shape) {
+  const CLI::Range positive(int64_t{1}, int64_t{1} << 31);
+  app.add_option("--batch-size", shape.batch_size, "B (default 1)")
+      ->check(positive);
+  app.add_option("--q-heads", shape.num_q_heads, "Query heads (default 8)")
+      ->check(positive);
+  app.add_option("--kv-heads", shape.num_kv_heads,
+                 "KV heads (default: as --q-heads)");
+  AddLengthRangeFlag(app, "--q-len", shape.q_len,
+                     "Query rows (default 1); a range is log-uniform");
+  AddLengthRangeFlag(app, "--kv-len", shape.kv_len,
+                     "Keys (default 1024); a range is log-uniform");
+  app.add_option("--head-dim", shape.head_dim, "Head dim (default 64)")
+      ->check(positive);
+  app.add_option("--value-head-dim", shape.value_head_dim,
+                 "Of the values (default: as --head-dim)");
+  AddEnumFlag<client::DType>(app, "--dtype", shape.dtype,
+                             {{"f32", client::DType::kF32},
+                              {"f16", client::DType::kF16},
+                              {"bf16", client::DType::kBf16}},
+                             "Element type (default f32)");
+  AddEnumFlag<client::Causal>(app, "--causal", shape.causal,
+                              {{"none", client::Causal::kNone},
+                               {"top-left", client::Causal::kTopLeft},
+                               {"bottom-right", client::Causal::kBottomRight}},
+                              "Causal mode (default none)");
+  AddEnumFlag<client::Priority>(app, "--priority", shape.priority,
+                                {{"low", client::Priority::kLow},
+                                 {"normal", client::Priority::kNormal},
+                                 {"high", client::Priority::kHigh}},
+                                "Urgency (default normal)");
+}
+
+void AddLoadFlags(CLI::App& app, BenchFlags& flags) {
+  AddEnumFlag<Method>(app, "--method", flags.method,
+                      {{"attend", Method::kAttend},
+                       {"batch", Method::kBatch},
+                       {"stream", Method::kStream}},
+                      "RPC to use (default attend)");
+  app.add_option("--batch-items", flags.batch_items,
+                 "Requests in one AttendBatch (default 8)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("-c,--concurrency", flags.concurrency,
+                 "Closed loop: calls under way (default 1)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--rate", flags.rate,
+                 "Open loop: calls per second; latency counts from the "
+                 "intended send time");
+  AddEnumFlag<Arrivals>(
+      app, "--arrivals", flags.arrivals,
+      {{"poisson", Arrivals::kPoisson}, {"constant", Arrivals::kConstant}},
+      "Open loop: gaps between sends (default poisson)");
+  app.add_option("--max-in-flight", flags.max_in_flight,
+                 "Open loop: calls under way at most; later ones wait, and "
+                 "their latency with them (default 1024)")
+      ->check(CLI::PositiveNumber);
+  AddDurationFlag(app, "--duration", flags.duration,
+                  "Send for this long (default 10s, endless with --requests)");
+  app.add_option("-n,--requests", flags.requests,
+                 "Stop after so many requests (0: by --duration alone)");
+  app.add_option("--seed", flags.seed, "Of lengths, data and arrivals");
+  app.add_option("--verify", flags.verify,
+                 "Send the first N requests again, alone, and compare the "
+                 "bytes of the answers");
+  app.add_option("--json", flags.json_path, "Write the figures here as JSON")
+      ->type_name("FILE");
+}
+
+}  // namespace
+
+absl::Duration LoadDuration(const BenchFlags& flags) {
+  if (flags.duration > absl::ZeroDuration()) {
+    return flags.duration;
+  }
+  return flags.requests > 0 ? absl::InfiniteDuration() : absl::Seconds(10);
+}
+
+void AddBenchFlags(CLI::App& app, BenchFlags& flags) {
+  AddShapeFlags(app, flags.shape);
+  AddLoadFlags(app, flags);
+}
+
+absl::Status CheckBenchFlags(const BenchFlags& flags) {
+  if (flags.rate < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--rate must be positive; got ", flags.rate));
+  }
+  if (flags.duration == absl::InfiniteDuration() && flags.requests == 0) {
+    return absl::InvalidArgumentError("an endless --duration needs --requests");
+  }
+  const int64_t kv_heads = flags.shape.num_kv_heads;
+  if (kv_heads < 0 ||
+      (kv_heads != 0 && flags.shape.num_q_heads % kv_heads != 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--kv-heads must divide --q-heads; got ", kv_heads,
+                     " and ", flags.shape.num_q_heads));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attn::attnctl

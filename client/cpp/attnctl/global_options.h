@@ -1,0 +1,46 @@
+// Options that every sub-command shares, and how a sub-command hangs on the
+// command line. Plain values: thread-compatible.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "client/cpp/client.h"
+
+namespace CLI {
+class App;
+}
+
+namespace attn::attnctl {
+
+struct GlobalOptions {
+  std::string address = "127.0.0.1:8001";
+  absl::Duration timeout = absl::Seconds(30);  // Of each call.
+  int max_attempts = 4;  // Of each call, retries included.
+};
+
+// What the chosen sub-command does; its result is the exit code.
+using Action = std::function<int()>;
+
+// A client for `globals`; prints the error and gives null where there is none.
+std::unique_ptr<client::Client> Connect(const GlobalOptions& globals);
+
+// Both print "attnctl: <error>" to stderr. The first is for flags and files and
+// gives kExitUsage, the second for what a call answered and gives kExitFailed.
+int PrintUsageError(const absl::Status& status);
+int PrintCallError(const absl::Status& status);
+
+// Each adds its sub-command to `app`; parsing sets `action`. All three must
+// live until the action has run.
+void AddAttendCommand(CLI::App& app, const GlobalOptions& globals,
+                      Action& action);
+void AddBenchCommand(CLI::App& app, const GlobalOptions& globals,
+                     Action& action);
+void AddHealthCommand(CLI::App& app, const GlobalOptions& globals,
+                      Action& action);
+void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
+                     Action& action);
+
+}  // namespace attn::attnctl
