@@ -7,11 +7,12 @@ repository_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What Debian 12 calls what is needed, by purpose.
 packages_for() {
   case $1 in
+    # oneDNN's CMake package asks for OpenCL, though nothing here uses a GPU.
     # GoogleTest is here too: the server and the tests share one build folder,
     # and a configuration without tests would make the other one start over.
     build) echo "g++ cmake ninja-build ccache pkg-config libgrpc++-dev" \
       "protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev" \
-      "libdnnl-dev libhwy-dev libspdlog-dev libcli11-dev prometheus-cpp-dev" \
+      "libdnnl-dev ocl-icd-opencl-dev libhwy-dev libspdlog-dev libcli11-dev prometheus-cpp-dev" \
       "libcivetweb-dev libgtest-dev libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev" ;;
