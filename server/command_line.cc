@@ -25,8 +25,8 @@ constexpr size_t kHelpColumn = 30;
 constexpr size_t kHelpWidth = 49;
 constexpr char kPrefix[] = "ATTNSERVE_";
 constexpr char kDescription[] =
-    "attnserve computes scaled dot-product attention for tensors that clients "
-    "send over gRPC.";
+    "attnserve computes scaled dot-product attention for tensors that\n"
+    "clients send over gRPC.";
 constexpr char kFooter[] =
     "Sizes are bytes or take KiB, MiB, GiB; times take us, ms, s, m, h.\n"
     "Each flag can also be set as ATTNSERVE_<NAME> in the environment\n"
@@ -96,7 +96,8 @@ void AddActions(CLI::App& app, const std::string& version, RawFlags& raw) {
 
 CLI::App* AddHealthcheck(CLI::App& app, RawFlags& raw) {
   CLI::App* healthcheck = app.add_subcommand(
-      "healthcheck", "Ask a running server how it is: exit 0 if it serves.");
+      "healthcheck",
+      Wrap("Ask a running server how it is; exit 0 if it serves.", kHelpWidth));
   healthcheck
       ->add_option("--address", raw.healthcheck_address,
                    Wrap("The server's gRPC address (the effective "

@@ -13,21 +13,16 @@ constexpr std::string_view kOtherClass = "other";
 FailureLog::FailureLog(const Log& log, const Clock& clock, Duration interval)
     : log_(log), clock_(clock), interval_(interval) {}
 
-bool FailureLog::MayWrite(std::string_view failure_class,
+bool FailureLog::MayWrite(std::string_view& failure_class,
                           int64_t& num_suppressed) {
   const TimePoint now = clock_.Now();
   absl::MutexLock lock(&mutex_);
-  auto found = states_.find(failure_class);
-  if (found == states_.end()) {
-    const bool has_room = states_.size() < kMaxClasses;
-    found =
-        states_
-            .try_emplace(std::string(has_room ? failure_class : kOtherClass),
-                         ClassState{.next_line = now})
-            .first;
+  if (states_.size() >= kMaxClasses && !states_.contains(failure_class)) {
+    failure_class = kOtherClass;
   }
+  const auto [found, is_new] = states_.try_emplace(std::string(failure_class));
   ClassState& state = found->second;
-  if (now < state.next_line) {
+  if (!is_new && now < state.next_line) {
     ++state.num_suppressed;
     return false;
   }

@@ -41,8 +41,8 @@ class FailureLog {
   };
 
   // Whether a line may be written now; then `num_suppressed` says how many
-  // were left out before it.
-  bool MayWrite(std::string_view failure_class, int64_t& num_suppressed);
+  // were left out before it. Turns one class too many into "other".
+  bool MayWrite(std::string_view& failure_class, int64_t& num_suppressed);
 
   const Log& log_;
   const Clock& clock_;

@@ -3,13 +3,14 @@
 #include <civetweb.h>
 
 #include <array>
+#include <chrono>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
-#include "server/listen_address.h"
 
 namespace attn {
 namespace {
@@ -18,6 +19,8 @@ constexpr unsigned kIpv6Feature = 8;
 // A probe must get through beside two slow scrapers.
 constexpr char kNumThreads[] = "4";
 constexpr char kRequestTimeoutMs[] = "5000";
+
+constexpr std::chrono::milliseconds kTouchInterval(5);
 
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 constexpr std::string_view kExposition =
@@ -76,6 +79,14 @@ Reply Answer(const HttpHandlers& handlers, const mg_request_info& request) {
   return {404, kPlain, "Here are /metrics, /livez, /readyz and /statusz.\n"};
 }
 
+// Connects and closes again.
+void TouchPort(const std::string& host, int port) {
+  std::array<char, 128> error{};
+  mg_connection* connection = mg_connect_client(
+      host.c_str(), port, /*use_ssl=*/0, error.data(), error.size());
+  if (connection != nullptr) mg_close_connection(connection);
+}
+
 std::string Head(const Reply& reply) {
   const auto view = [](std::string_view text) {
     return absl::string_view(text.data(), text.size());
@@ -121,7 +132,16 @@ HttpEndpoint::HttpEndpoint(HttpHandlers handlers)
     : handlers_(std::move(handlers)) {}
 
 HttpEndpoint::~HttpEndpoint() {
-  if (context_ != nullptr) mg_stop(context_);
+  if (context_ == nullptr) return;
+  // civetweb looks for its stop flag when a connection comes or 2 s have
+  // passed.
+  const std::jthread waker([this](const std::stop_token& stopped) {
+    while (!stopped.stop_requested()) {
+      TouchPort(listening_host_, port_);
+      std::this_thread::sleep_for(kTouchInterval);
+    }
+  });
+  mg_stop(context_);
 }
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
@@ -137,11 +157,12 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
                      ": this build of civetweb has no IPv6"));
   }
   std::unique_ptr<HttpEndpoint> endpoint(new HttpEndpoint(std::move(handlers)));
-  ATTN_RETURN_IF_ERROR(endpoint->Listen(FormatListenAddress(parsed)));
+  ATTN_RETURN_IF_ERROR(endpoint->Listen(parsed));
   return endpoint;
 }
 
-absl::Status HttpEndpoint::Listen(const std::string& address) {
+absl::Status HttpEndpoint::Listen(const ListenAddress& parsed) {
+  const std::string address = FormatListenAddress(parsed);
   mg_callbacks callbacks{};
   callbacks.begin_request = &HttpCallbacks::OnRequest;
   callbacks.log_message = &HttpCallbacks::OnMessage;
@@ -165,6 +186,7 @@ absl::Status HttpEndpoint::Listen(const std::string& address) {
   std::array<mg_server_port, 1> ports{};
   mg_get_server_ports(context_, static_cast<int>(ports.size()), ports.data());
   port_ = ports.front().port;
+  listening_host_ = LoopbackOf(parsed).host;
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/listen_address.h"
 
 struct mg_context;
 
@@ -43,13 +44,14 @@ class HttpEndpoint {
  private:
   explicit HttpEndpoint(HttpHandlers handlers);
 
-  absl::Status Listen(const std::string& address);
+  absl::Status Listen(const ListenAddress& parsed);
 
   friend struct HttpCallbacks;
 
   const HttpHandlers handlers_;
   mg_context* context_ = nullptr;  // Owned; set by Listen.
   int port_ = 0;
+  std::string listening_host_;
   // While it starts, civetweb calls back on the starting thread alone.
   std::atomic<bool> is_starting_ = true;
   std::string last_error_;

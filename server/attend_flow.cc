@@ -1,0 +1,103 @@
+#include "server/attend_flow.h"
+
+#include <string>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace attn {
+namespace {
+
+// The class of failures that share a log line.
+std::string FailureClass(const absl::Status& status) {
+  const std::string_view reason = ReasonName(ReasonOf(status));
+  return reason.empty() ? absl::StatusCodeToString(status.code())
+                        : std::string(reason);
+}
+
+}  // namespace
+
+AttendFlow::AttendFlow(const AttendContext& context, const Arrival& arrival)
+    : context_(context), arrival_(arrival) {}
+
+void AttendFlow::Run(const FragmentedBytes& bytes, ByteRange range,
+                     Done done) {
+  DecodedRequest decoded = DecodeRequest(bytes, range);
+  absl::StatusOr<AttentionTaskPtr> task = Prepare(bytes, decoded);
+  if (!task.ok()) {
+    Refuse(task.status(), std::move(decoded.request_id), done);
+    return;
+  }
+  Submit(*task, std::move(decoded.request_id), std::move(done));
+}
+
+absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
+    const FragmentedBytes& bytes, const DecodedRequest& decoded) {
+  ATTN_RETURN_IF_ERROR(decoded.status);
+  ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
+                        ValidateRequest(decoded.spec, context_.limits));
+  ATTN_ASSIGN_OR_RETURN(
+      AttentionTaskPtr task,
+      context_.engine.Prepare(
+          std::move(plan),
+          {.priority = decoded.priority, .deadline = arrival_.deadline}));
+  CopyTensors(bytes, decoded.places, *task);
+  return task;
+}
+
+void AttendFlow::Refuse(absl::Status status, std::string request_id,
+                        const Done& done) {
+  context_.engine.CountRefusal(status);
+  Report(status);
+  done({.status = std::move(status), .request_id = std::move(request_id)});
+}
+
+void AttendFlow::Submit(const AttentionTaskPtr& task, std::string request_id,
+                        Done done) {
+  {
+    absl::MutexLock lock(&mutex_);
+    task_ = task;
+  }
+  auto finish = [self = shared_from_this(), done = std::move(done),
+                 request_id = std::move(request_id)](AttentionTask&) mutable {
+    AttentionTaskPtr task;
+    {
+      absl::MutexLock lock(&self->mutex_);
+      task = std::exchange(self->task_, nullptr);
+    }
+    self->Report(task->status());
+    AttendOutcome outcome{.status = task->status(),
+                          .request_id = std::move(request_id)};
+    outcome.total_time = self->context_.clock.Now() - self->arrival_.received;
+    outcome.task = std::move(task);
+    done(std::move(outcome));
+  };
+  context_.engine.Submit(task, std::move(finish));
+  // A cancellation that came before the task had its place in the queue.
+  bool is_cancelled = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_cancelled = is_cancelled_;
+  }
+  if (is_cancelled) context_.engine.Cancel(task);
+}
+
+void AttendFlow::Cancel() {
+  AttentionTaskPtr task;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_cancelled_ = true;
+    task = task_;
+  }
+  if (task != nullptr) context_.engine.Cancel(task);
+}
+
+void AttendFlow::Report(const absl::Status& status) const {
+  if (status.ok() || absl::IsCancelled(status)) return;
+  const auto message = status.message();
+  context_.failure_log.Report(FailureClass(status),
+                              {message.data(), message.size()});
+}
+
+}  // namespace attn

@@ -1,0 +1,65 @@
+// One request's way through the server, whichever RPC it came in: decode,
+// validate, admit, copy, queue, and back as an outcome. Knows no gRPC.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "core/attention/validate.h"
+#include "core/engine/engine.h"
+#include "server/failure_log.h"
+#include "server/fragmented_bytes.h"
+#include "server/wire_codec.h"
+
+namespace attn {
+
+// What every request needs. Borrowed; all must outlive the requests.
+struct AttendContext {
+  Engine& engine;
+  const Clock& clock;
+  FailureLog& failure_log;
+  int64_t max_request_bytes = 0;
+  RequestLimits limits;
+};
+
+// Thread-safe. Shared by the RPC that may cancel it and by the engine's
+// callback.
+class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
+ public:
+  // Called exactly once; on the thread of Run when the request is refused, else
+  // on a worker. Must not block.
+  using Done = std::function<void(AttendOutcome)>;
+
+  struct Arrival {
+    TimePoint received;
+    TimePoint deadline = kNoDeadline;
+  };
+
+  AttendFlow(const AttendContext& context, const Arrival& arrival);
+
+  // Runs the AttendRequest in `range`, whose tensors are copied before this
+  // returns.
+  void Run(const FragmentedBytes& bytes, ByteRange range, Done done);
+
+  // The client left. Before, during or after Run.
+  void Cancel();
+
+ private:
+  absl::StatusOr<AttentionTaskPtr> Prepare(const FragmentedBytes& bytes,
+                                           const DecodedRequest& decoded);
+  void Refuse(absl::Status status, std::string request_id, const Done& done);
+  void Submit(const AttentionTaskPtr& task, std::string request_id, Done done);
+  void Report(const absl::Status& status) const;
+
+  const AttendContext& context_;
+  const Arrival arrival_;
+
+  absl::Mutex mutex_;
+  bool is_cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  // From Submit until done; null otherwise.
+  AttentionTaskPtr task_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace attn

@@ -1,0 +1,36 @@
+// attn.v1.AttentionService. Its methods are registered raw: requests arrive as
+// bytes and go through server/wire_codec.h. A handler decodes, calls, encodes;
+// each call is a reactor of its own in attention_service.cc.
+#pragma once
+
+#include "attn/v1/attention.grpc.pb.h"
+#include "server/attend_flow.h"
+#include "server/prometheus_metrics.h"
+
+namespace attn {
+
+// Thread-safe. Must outlive the grpc::Server that it is registered with.
+class AttentionService final
+    : public v1::AttentionService::WithRawCallbackMethod_Attend<
+          v1::AttentionService::WithRawCallbackMethod_AttendBatch<
+              v1::AttentionService::WithRawCallbackMethod_AttendStream<
+                  v1::AttentionService::Service>>> {
+ public:
+  // Borrows both, which must outlive it.
+  AttentionService(const AttendContext& context, PrometheusMetrics& metrics);
+
+  grpc::ServerUnaryReactor* Attend(grpc::CallbackServerContext* context,
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* AttendBatch(grpc::CallbackServerContext* context,
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AttendStream(
+      grpc::CallbackServerContext* context) override;
+
+ private:
+  const AttendContext& context_;
+  PrometheusMetrics& metrics_;
+};
+
+}  // namespace attn

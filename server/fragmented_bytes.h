@@ -1,0 +1,66 @@
+// A message as the network left it: fragments one after another, read without
+// joining them. Knows no gRPC, so that the decoder above it can be fuzzed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "google/protobuf/io/zero_copy_stream.h"
+
+namespace attn {
+
+// A stretch of a message, in bytes from its start.
+struct ByteRange {
+  int64_t offset = 0;
+  int64_t size = 0;
+};
+
+// Borrows the fragments' memory. Thread-compatible.
+class FragmentedBytes {
+ public:
+  void Append(const void* data, size_t size);
+
+  int64_t size() const { return size_; }
+  ByteRange whole() const { return {0, size_}; }
+
+  // Copies the range to `to`. REQUIRES: it lies within the message.
+  void CopyTo(ByteRange range, void* to) const;
+
+ private:
+  friend class FragmentStream;
+
+  struct Fragment {
+    const std::byte* data;
+    int64_t offset;  // Of its first byte within the message.
+    int64_t size;
+  };
+
+  // Index of the fragment that holds the byte at `offset`.
+  size_t Find(int64_t offset) const;
+
+  std::vector<Fragment> fragments_;  // None is empty.
+  int64_t size_ = 0;
+};
+
+// Reads a range of a message for protobuf's CodedInputStream. Borrows the
+// bytes. Thread-compatible.
+class FragmentStream final : public google::protobuf::io::ZeroCopyInputStream {
+ public:
+  // REQUIRES: the range lies within the message and is below 2^31 bytes.
+  FragmentStream(const FragmentedBytes& bytes, ByteRange range);
+
+  bool Next(const void** data, int* size) override;
+  void BackUp(int count) override;
+  bool Skip(int count) override;
+  int64_t ByteCount() const override { return position_ - range_.offset; }
+
+ private:
+  int64_t left() const { return range_.offset + range_.size - position_; }
+
+  const FragmentedBytes& bytes_;
+  const ByteRange range_;
+  int64_t position_;
+};
+
+}  // namespace attn

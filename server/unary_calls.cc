@@ -1,0 +1,148 @@
+#include "server/unary_calls.h"
+
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "server/byte_buffer.h"
+#include "server/grpc_status.h"
+
+namespace attn {
+namespace {
+
+// What a message beyond our own limit is told. gRPC's limit sits above it.
+absl::Status CheckReplySize(int64_t bytes, int64_t max_bytes) {
+  if (bytes <= max_bytes) return absl::OkStatus();
+  return TooLarge("the reply", static_cast<double>(bytes),
+                  static_cast<double>(max_bytes));
+}
+
+}  // namespace
+
+TimePoint DeadlineOf(const grpc::CallbackServerContext& call,
+                     const Clock& clock) {
+  const auto deadline = call.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return kNoDeadline;
+  }
+  const Duration left = deadline - std::chrono::system_clock::now();
+  // gRPC turns far deadlines into very large ones; they must not wrap.
+  constexpr Duration kFar = std::chrono::hours(24 * 365);
+  return left > kFar ? kNoDeadline : clock.Now() + left;
+}
+
+UnaryCall::UnaryCall(const AttendContext& context, PrometheusMetrics& metrics,
+                     RpcMethod method, grpc::CallbackServerContext& call)
+    : context_(context),
+      call_(call),
+      received_(context.clock.Now()),
+      recorder_(metrics, method, context.clock) {}
+
+absl::Status UnaryCall::CheckSize(int64_t bytes) {
+  recorder_.AddRequestBytes(bytes);
+  if (bytes <= context_.max_request_bytes) return absl::OkStatus();
+  return TooLarge("the request", static_cast<double>(bytes),
+                  static_cast<double>(context_.max_request_bytes));
+}
+
+AttendFlow::Arrival UnaryCall::arrival() const {
+  return {.received = received_,
+          .deadline = DeadlineOf(call_, context_.clock)};
+}
+
+void UnaryCall::CountRefusal(const absl::Status& status) {
+  context_.engine.CountRefusal(status);
+}
+
+void UnaryCall::FinishWith(const absl::Status& status) {
+  if (const auto pushback = RetryPushback(status)) {
+    call_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
+  }
+  recorder_.Finish(static_cast<int>(status.code()));
+  Finish(ToGrpcStatus(status));
+}
+
+void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
+  const TimePoint start = context_.clock.Now();
+  const int64_t bytes = ReplySize(reply);
+  const absl::Status status =
+      CheckReplySize(bytes, context_.limits.max_reply_bytes +
+                                int64_t{kMaxBatchRequests} * 4096);
+  if (!status.ok()) return FinishWith(status);
+  response = ToByteBuffer(std::move(reply));
+  recorder_.AddResponseBytes(bytes);
+  recorder_.ObserveSend(context_.clock.Now() - start);
+  recorder_.Finish(0);
+  Finish(grpc::Status::OK);
+}
+
+AttendCall::AttendCall(const AttendContext& context,
+                       PrometheusMetrics& metrics,
+                       grpc::CallbackServerContext& call,
+                       grpc::ByteBuffer& response)
+    : UnaryCall(context, metrics, RpcMethod::kAttend, call),
+      response_(response),
+      flow_(std::make_shared<AttendFlow>(context, arrival())) {}
+
+void AttendCall::Run(const grpc::ByteBuffer& request) {
+  const ReceivedMessage message(request);
+  if (const absl::Status status = CheckSize(message.bytes().size());
+      !status.ok()) {
+    CountRefusal(status);
+    return FinishWith(status);
+  }
+  // `this` may be gone once the flow runs: the reply can be faster.
+  flow_->Run(message.bytes(), message.bytes().whole(),
+             [this](const AttendOutcome& outcome) { Reply(outcome); });
+}
+
+void AttendCall::Reply(const AttendOutcome& outcome) {
+  if (!outcome.status.ok()) return FinishWith(outcome.status);
+  FinishWith(EncodeResponse(outcome), response_);
+}
+
+AttendBatchCall::AttendBatchCall(const AttendContext& context,
+                                 PrometheusMetrics& metrics,
+                                 grpc::CallbackServerContext& call,
+                                 grpc::ByteBuffer& response)
+    : UnaryCall(context, metrics, RpcMethod::kAttendBatch, call),
+      response_(response) {}
+
+void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
+  const ReceivedMessage message(request);
+  absl::Status status = CheckSize(message.bytes().size());
+  absl::StatusOr<std::vector<ByteRange>> ranges = status;
+  if (status.ok()) ranges = DecodeBatch(message.bytes());
+  if (!ranges.ok()) {
+    CountRefusal(ranges.status());
+    return FinishWith(ranges.status());
+  }
+  outcomes_.resize(ranges->size());
+  left_ += ranges->size();
+  for (size_t i = 0; i < ranges->size(); ++i) {
+    flows_.push_back(std::make_shared<AttendFlow>(context_, arrival()));
+  }
+  for (size_t i = 0; i < ranges->size(); ++i) {
+    flows_[i]->Run(message.bytes(), (*ranges)[i],
+                   [this, i](AttendOutcome outcome) {
+                     Store(i, std::move(outcome));
+                   });
+  }
+  CountDown();
+}
+
+void AttendBatchCall::Store(size_t index, AttendOutcome outcome) {
+  outcomes_[index] = std::move(outcome);
+  CountDown();
+}
+
+void AttendBatchCall::CountDown() {
+  if (left_.fetch_sub(1) > 1) return;
+  FinishWith(EncodeBatchResponse(outcomes_), response_);
+}
+
+void AttendBatchCall::OnCancel() {
+  for (const auto& flow : flows_) flow->Cancel();
+}
+
+}  // namespace attn

@@ -1,0 +1,179 @@
+// The reply side of server/wire_codec.h.
+#include <utility>
+
+#include "attn/v1/attention.pb.h"
+#include "core/tensor/shape.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
+#include "server/wire_codec.h"
+
+namespace attn {
+namespace {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedOutputStream;
+
+void AppendVarint(uint64_t value, std::string& to) {
+  uint8_t bytes[10];
+  const uint8_t* end = CodedOutputStream::WriteVarint64ToArray(value, bytes);
+  to.append(reinterpret_cast<const char*>(bytes),
+            static_cast<size_t>(end - bytes));
+}
+
+// Tag and length of a length-delimited field.
+std::string Prefix(int field_number, int64_t size) {
+  std::string prefix;
+  AppendVarint(WireFormatLite::MakeTag(
+                   field_number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED),
+               prefix);
+  AppendVarint(static_cast<uint64_t>(size), prefix);
+  return prefix;
+}
+
+// Neighbouring texts become one chunk: fewer slices for gRPC to send.
+void AppendText(std::string text, Reply& reply) {
+  if (text.empty()) return;
+  if (!reply.empty() && reply.back().data == nullptr) {
+    reply.back().text += text;
+  } else {
+    reply.push_back({.text = std::move(text)});
+  }
+}
+
+void AppendReply(Reply part, Reply& reply) {
+  for (ReplyChunk& chunk : part) {
+    if (chunk.data == nullptr) {
+      AppendText(std::move(chunk.text), reply);
+    } else {
+      reply.push_back(std::move(chunk));
+    }
+  }
+}
+
+// `message` as the field of an outer message.
+void AppendMessage(int field_number, Reply message, Reply& reply) {
+  AppendText(Prefix(field_number, ReplySize(message)), reply);
+  AppendReply(std::move(message), reply);
+}
+
+// A tensor's bytes in the task, which the chunk keeps alive.
+struct TensorBytes {
+  const std::byte* data;
+  int64_t size;
+  DataType dtype;
+  Dims dims;
+};
+
+void AppendTensor(int field_number, const TensorBytes& tensor,
+                  const AttentionTaskPtr& task, Reply& reply) {
+  v1::Tensor header;
+  header.set_dtype(static_cast<v1::DataType>(tensor.dtype));
+  header.mutable_shape()->Add(tensor.dims.begin(), tensor.dims.end());
+  Reply message;
+  AppendText(header.SerializeAsString(), message);
+  if (tensor.size > 0) {
+    AppendText(Prefix(v1::Tensor::kDataFieldNumber, tensor.size), message);
+    message.push_back(
+        {.data = tensor.data, .data_bytes = tensor.size, .owner = task});
+  }
+  AppendMessage(field_number, std::move(message), reply);
+}
+
+Dims OutputDims(const AttentionPlan& plan) {
+  const Geometry& g = plan.geometry;
+  switch (plan.layout) {
+    case Layout::kBSHD:
+      return {g.batch_size, g.q_len, g.num_q_heads, g.value_head_dim};
+    case Layout::kBSE:
+      return {g.batch_size, g.q_len, g.num_q_heads * g.value_head_dim};
+    default:
+      return {g.batch_size, g.num_q_heads, g.q_len, g.value_head_dim};
+  }
+}
+
+void AppendTensors(const AttentionTaskPtr& task, Reply& reply) {
+  const AttentionPlan& plan = task->plan();
+  const Geometry& g = plan.geometry;
+  using Response = v1::AttendResponse;
+  AppendTensor(
+      Response::kOutputFieldNumber,
+      {task->output(), plan.output_bytes, plan.output_dtype, OutputDims(plan)},
+      task, reply);
+  if (plan.output.return_lse) {
+    AppendTensor(Response::kLseFieldNumber,
+                 {task->lse(),
+                  plan.lse_bytes,
+                  DataType::kF32,
+                  {g.batch_size, g.num_q_heads, g.q_len}},
+                 task, reply);
+  }
+  if (plan.output.weights != WeightsMode::kNone) {
+    AppendTensor(Response::kWeightsFieldNumber,
+                 {task->weights(),
+                  plan.weights_bytes,
+                  DataType::kF32,
+                  {g.batch_size, g.num_q_heads, g.q_len, g.kv_len}},
+                 task, reply);
+  }
+}
+
+std::string RequestIdField(const std::string& request_id) {
+  v1::AttendResponse response;
+  response.set_request_id(request_id);
+  return response.SerializeAsString();
+}
+
+std::string TimingField(const AttendOutcome& outcome) {
+  v1::AttendResponse response;
+  v1::Timing& timing = *response.mutable_timing();
+  const TaskTimes& times = outcome.task->times();
+  timing.set_queue_ns(static_cast<uint64_t>(times.queue_wait.count()));
+  timing.set_compute_ns(static_cast<uint64_t>(times.compute.count()));
+  timing.set_total_ns(static_cast<uint64_t>(outcome.total_time.count()));
+  timing.set_batch_size(static_cast<uint32_t>(outcome.task->batch_size()));
+  return response.SerializeAsString();
+}
+
+}  // namespace
+
+int64_t ReplySize(const Reply& reply) {
+  int64_t size = 0;
+  for (const ReplyChunk& chunk : reply) size += chunk.size();
+  return size;
+}
+
+Reply EncodeResponse(const AttendOutcome& outcome) {
+  Reply reply;
+  AppendText(RequestIdField(outcome.request_id), reply);
+  AppendTensors(outcome.task, reply);
+  AppendText(TimingField(outcome), reply);
+  return reply;
+}
+
+Reply EncodeResult(const AttendOutcome& outcome) {
+  v1::AttendResult head;
+  head.mutable_status()->set_code(static_cast<int>(outcome.status.code()));
+  head.mutable_status()->set_message(std::string(outcome.status.message()));
+  Reply reply;
+  AppendText(head.SerializeAsString(), reply);
+  Reply response;
+  if (outcome.status.ok()) {
+    response = EncodeResponse(outcome);
+  } else {
+    AppendText(RequestIdField(outcome.request_id), response);
+  }
+  AppendMessage(v1::AttendResult::kResponseFieldNumber, std::move(response),
+                reply);
+  return reply;
+}
+
+Reply EncodeBatchResponse(const std::vector<AttendOutcome>& outcomes) {
+  Reply reply;
+  for (const AttendOutcome& outcome : outcomes) {
+    AppendMessage(v1::AttendBatchResponse::kResultsFieldNumber,
+                  EncodeResult(outcome), reply);
+  }
+  return reply;
+}
+
+}  // namespace attn

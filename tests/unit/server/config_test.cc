@@ -1,0 +1,42 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace attn {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int64_t kGiB = int64_t{1} << 30;
+
+TEST(ConfigTest, TakesMemoryBoundsFromTheMachine) {
+  const ServerConfig large = DefaultConfig(24 * kGiB);
+  EXPECT_EQ(large.kv_memory_bytes, 12 * kGiB);
+  EXPECT_EQ(large.max_queue_bytes, kGiB);
+  const ServerConfig small = DefaultConfig(2 * kGiB);
+  EXPECT_EQ(small.kv_memory_bytes, kGiB);
+  EXPECT_EQ(small.max_queue_bytes, kGiB / 2);
+}
+
+TEST(ConfigTest, RefusesAQueueSmallerThanARequest) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.max_queue_bytes = 1 << 20;
+  EXPECT_THAT(CheckConfig(config).message(), HasSubstr("got 1MiB and 256MiB"));
+}
+
+TEST(ConfigTest, RefusesOneAddressForBothProtocols) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.http_address = config.grpc_address;
+  EXPECT_THAT(CheckConfig(config).message(), HasSubstr("must differ"));
+  config.grpc_address = config.http_address = "127.0.0.1:0";
+  EXPECT_TRUE(CheckConfig(config).ok());
+}
+
+TEST(ConfigTest, PrintsKeysUnderTheirHeadings) {
+  EXPECT_THAT(PrintConfig(DefaultConfig(24 * kGiB)),
+              HasSubstr("# Compute\nworkers = 0\nmax-isa = auto\n"));
+}
+
+}  // namespace
+}  // namespace attn

@@ -1,0 +1,195 @@
+#include "server/prometheus_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/unit/server/exposition.h"
+
+namespace attn {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+using testing::Optional;
+
+// Every family of the contract.
+const std::vector<std::string> kFamilies{
+    "grpc_server_started_total",
+    "grpc_server_handled_total",
+    "grpc_server_handling_seconds",
+    "attn_queue_wait_seconds",
+    "attn_batch_form_seconds",
+    "attn_compute_seconds",
+    "attn_receive_seconds",
+    "attn_send_seconds",
+    "attn_batch_size",
+    "attn_batch_tokens",
+    "attn_request_bytes",
+    "attn_response_bytes",
+    "attn_tasks_total",
+    "attn_admitted_tasks_total",
+    "attn_batches_total",
+    "attn_shed_total",
+    "attn_refused_total",
+    "attn_queue_depth",
+    "attn_queue_bytes",
+    "attn_inflight_bytes",
+    "attn_workers",
+    "attn_workers_busy",
+    "attn_sessions",
+    "attn_kv_bytes",
+    "attn_kv_bytes_limit",
+    "attn_kv_shared_bytes",
+    "attn_sessions_closed_total",
+    "attn_pool_bytes",
+    "attn_build_info",
+    "attn_draining",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_virtual_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
+};
+
+class PrometheusMetricsTest : public testing::Test {
+ protected:
+  std::optional<double> Sample(const std::string& series) const {
+    return SampleOf(metrics_.Render(), series);
+  }
+
+  int64_t pool_bytes_ = 4096;
+  PrometheusMetrics metrics_{{.version = "1.2.3",
+                              .onednn = "2.6.3",
+                              .isa = "AVX2",
+                              .workers = 2,
+                              .kv_bytes_limit = 1000,
+                              .pool_bytes = [this] { return pool_bytes_; }}};
+};
+
+TEST_F(PrometheusMetricsTest, HasEveryFamilyFromTheStart) {
+  std::set<std::string> families;
+  std::istringstream lines(metrics_.Render());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.compare(0, 7, "# TYPE ") != 0) continue;
+    families.insert(line.substr(7, line.find(' ', 7) - 7));
+  }
+  EXPECT_THAT(families, IsSupersetOf(kFamilies));
+}
+
+TEST_F(PrometheusMetricsTest, HasEveryLabelValueFromTheStart) {
+  const std::string page = metrics_.Render();
+  for (const char* series :
+       {"attn_tasks_total{outcome=\"expired\"}",
+        "attn_batches_total{closed_by=\"idle_worker\"}",
+        "attn_shed_total{reason=\"QUEUE_FULL\"}",
+        "attn_refused_total{reason=\"KV_MEMORY\"}",
+        "attn_refused_total{reason=\"NOT_SERVED\"}",
+        "attn_queue_wait_seconds_count{kind=\"decode\"}",
+        "attn_sessions_closed_total{reason=\"expired\"}",
+        "grpc_server_handled_total{grpc_code=\"ResourceExhausted\","
+        "grpc_method=\"ImportSession\",grpc_service="
+        "\"attn.v1.SessionService\",grpc_type=\"client_stream\"}",
+        "grpc_server_started_total{grpc_method=\"Watch\",grpc_service="
+        "\"grpc.health.v1.Health\",grpc_type=\"server_stream\"}"}) {
+    EXPECT_THAT(SampleOf(page, series), Optional(0)) << series;
+  }
+}
+
+TEST_F(PrometheusMetricsTest, ShowsWhatItWasBuiltWith) {
+  EXPECT_THAT(
+      Sample(
+          "attn_build_info{isa=\"AVX2\",onednn=\"2.6.3\",version=\"1.2.3\"}"),
+      Optional(1));
+  EXPECT_THAT(Sample("attn_workers"), Optional(2));
+  EXPECT_THAT(Sample("attn_kv_bytes_limit"), Optional(1000));
+}
+
+TEST_F(PrometheusMetricsTest, AsksForThePoolAtEachScrape) {
+  EXPECT_THAT(Sample("attn_pool_bytes"), Optional(4096));
+  pool_bytes_ = 8192;
+  EXPECT_THAT(Sample("attn_pool_bytes"), Optional(8192));
+}
+
+TEST_F(PrometheusMetricsTest, CountsTasksByOutcomeAndKind) {
+  metrics_.TaskAdmitted();
+  metrics_.TaskFinished(
+      Outcome::kCompleted, TaskKind::kDecode,
+      {.queue_wait = milliseconds(2), .compute = microseconds(30)});
+  EXPECT_THAT(Sample("attn_admitted_tasks_total"), Optional(1));
+  EXPECT_THAT(Sample("attn_tasks_total{outcome=\"completed\"}"), Optional(1));
+  EXPECT_THAT(Sample("attn_queue_wait_seconds_sum{kind=\"decode\"}"),
+              Optional(0.002));
+  EXPECT_THAT(
+      Sample("attn_compute_seconds_bucket{kind=\"decode\",le=\"2.5e-05\"}"),
+      Optional(0));
+  EXPECT_THAT(
+      Sample("attn_compute_seconds_bucket{kind=\"decode\",le=\"5e-05\"}"),
+      Optional(1));
+}
+
+TEST_F(PrometheusMetricsTest, TaskThatNeverRanHasNoComputeTime) {
+  metrics_.TaskFinished(Outcome::kExpired, TaskKind::kPrefill, {});
+  EXPECT_THAT(Sample("attn_queue_wait_seconds_count{kind=\"prefill\"}"),
+              Optional(1));
+  EXPECT_THAT(Sample("attn_compute_seconds_count{kind=\"prefill\"}"),
+              Optional(0));
+}
+
+TEST_F(PrometheusMetricsTest, CountsReasonsByTheirWireNames) {
+  metrics_.TaskRefused(Reason::kInvalidTensor);
+  metrics_.TaskShed(Reason::kDraining);
+  metrics_.TaskShed(Reason::kNone);
+  EXPECT_THAT(Sample("attn_refused_total{reason=\"INVALID_TENSOR\"}"),
+              Optional(1));
+  EXPECT_THAT(Sample("attn_shed_total{reason=\"DRAINING\"}"), Optional(1));
+  EXPECT_THAT(Sample("attn_shed_total{reason=\"OTHER\"}"), Optional(1));
+}
+
+TEST_F(PrometheusMetricsTest, BatchSizesSumToTasks) {
+  metrics_.BatchClosed({.num_tasks = 3, .num_query_tokens = 48});
+  metrics_.BatchClosed({.num_tasks = 2, .closed_by = ClosedBy::kFull});
+  EXPECT_THAT(Sample("attn_batch_size_sum"), Optional(5));
+  EXPECT_THAT(Sample("attn_batch_size_count"), Optional(2));
+  EXPECT_THAT(Sample("attn_batch_tokens_sum"), Optional(48));
+  EXPECT_THAT(Sample("attn_batches_total{closed_by=\"full\"}"), Optional(1));
+}
+
+TEST_F(PrometheusMetricsTest, GaugesFollowTheEngine) {
+  metrics_.QueueChanged(4, 1024);
+  metrics_.InflightBytesChanged(2048);
+  metrics_.WorkersBusyChanged(2);
+  metrics_.WorkersBusyChanged(-1);
+  metrics_.SetDraining(true);
+  EXPECT_THAT(Sample("attn_queue_depth"), Optional(4));
+  EXPECT_THAT(Sample("attn_queue_bytes"), Optional(1024));
+  EXPECT_THAT(Sample("attn_inflight_bytes"), Optional(2048));
+  EXPECT_THAT(Sample("attn_workers_busy"), Optional(1));
+  EXPECT_THAT(Sample("attn_draining"), Optional(1));
+}
+
+TEST_F(PrometheusMetricsTest, TotalsAddUpLikeTheLedger) {
+  for (int i = 0; i < 3; ++i) metrics_.TaskAdmitted();
+  metrics_.TaskFinished(Outcome::kCompleted, TaskKind::kPrefill, {});
+  metrics_.TaskFinished(Outcome::kCancelled, TaskKind::kPrefill, {});
+  metrics_.TaskFinished(Outcome::kShed, TaskKind::kPrefill, {});
+  metrics_.BatchClosed({.num_tasks = 1});
+  const EngineTotals totals = metrics_.Totals();
+  EXPECT_EQ(totals.admitted, totals.completed + totals.failed + totals.shed +
+                                 totals.expired + totals.cancelled);
+  EXPECT_EQ(totals.batches, 1);
+}
+
+TEST_F(PrometheusMetricsTest, EveryFamilyHasHelp) {
+  const std::string page = metrics_.Render();
+  for (const std::string& family : kFamilies) {
+    EXPECT_THAT(page, HasSubstr("# HELP " + family + " "));
+  }
+}
+
+}  // namespace
+}  // namespace attn
