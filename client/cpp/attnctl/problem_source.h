@@ -16,7 +16,7 @@ struct ProblemShape {
   int64_t batch_size = 1;
   int64_t num_q_heads = 8;
   int64_t num_kv_heads = 0;  // 0: as num_q_heads.
-  LengthRange q_len;
+  LengthRange q_len = {};
   LengthRange kv_len = {1024, 1024};
   int64_t head_dim = 64;
   int64_t value_head_dim = 0;  // 0: as head_dim.

@@ -25,9 +25,9 @@ struct TerminalStyle {
 struct TerminalEnvironment {
   bool is_tty = false;
   int columns = 80;             // Of the terminal.
-  std::string no_color;         // NO_COLOR: not empty means no colour.
-  std::string color_term;       // COLORTERM
-  std::string term;             // TERM
+  std::string no_color = {};    // NO_COLOR: not empty means no colour.
+  std::string color_term = {};  // COLORTERM
+  std::string term = {};        // TERM
   std::string choice = "auto";  // --color: auto, always or never.
 };
 

@@ -13,10 +13,10 @@ namespace attn::attnctl {
 
 struct WeightsViewOptions {
   // Names of the keys; the last q_len of them name the rows. Empty: numbers.
-  std::vector<std::string> tokens;
+  std::vector<std::string> tokens = {};
   std::string head = "mean";  // "mean", "all" or a number.
-  std::string row;            // A token or the number of a row; empty: the map.
-  std::string column;         // With row: one weight for each head, as bars.
+  std::string row = {};       // A token or the number of a row; empty: the map.
+  std::string column = {};    // With row: one weight for each head, as bars.
 };
 
 // `weights`: [B, num_q_heads, q_len, kv_len] f32; entry 0 of the batch is

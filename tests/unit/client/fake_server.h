@@ -1,0 +1,38 @@
+// A server of attn.v1 in the test's own process: it computes nothing, echoes
+// the query as output and fails as it was told. No gRPC in this header.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace attn::client {
+
+// What the next Attend calls do, in order; further ones succeed.
+struct FakeOutcome {
+  int code = 0;               // gRPC code; 0: echo.
+  std::string pushback = {};  // grpc-retry-pushback-ms, if not empty.
+  std::string details = {};   // grpc-status-details-bin
+  bool hang = false;          // Answer only when cancelled.
+};
+
+// Thread-safe.
+class FakeServer {
+ public:
+  FakeServer();
+  ~FakeServer();
+
+  std::string address() const;
+  void Expect(std::vector<FakeOutcome> outcomes);
+  int attend_calls() const;
+  // The request_ids and attn-session-id metadata that arrived.
+  std::vector<std::string> request_ids() const;
+  std::vector<std::string> session_keys() const;
+
+  class Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace attn::client
