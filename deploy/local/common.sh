@@ -138,9 +138,9 @@ configure() {
   say "Configuring the $preset preset"
   log=$(mktemp)
   if ! (cd "$repository_root" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
-    tail -n 40 "$log" >&2
+    { sed -n '/^CMake Error/,$p' "$log" | grep . || tail -n 20 "$log"; } >&2
     rm -f "$log"
-    fail "cmake --preset $preset failed (its last lines are above)"
+    fail "cmake --preset $preset failed (its errors are above)"
   fi
   rm -f "$log"
   touch "$folder/build.ninja"  # CMake leaves it alone when nothing changed.
