@@ -29,8 +29,9 @@ double QuotaCpus(const std::string& root) {
   std::string quota;
   double period = 0;
   if (v2 >> quota >> period) {
-    if (quota == "max" || period <= 0) return INFINITY;
-    return std::strtod(quota.c_str(), nullptr) / period;
+    // No number ("max") reads as 0, which means no quota.
+    const double cpus = std::strtod(quota.c_str(), nullptr) / period;
+    return cpus > 0 ? cpus : INFINITY;
   }
   const auto v1_quota = ReadNumber(root + "/cpu/cpu.cfs_quota_us");
   const auto v1_period = ReadNumber(root + "/cpu/cpu.cfs_period_us");
