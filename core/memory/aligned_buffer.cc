@@ -35,10 +35,13 @@ std::byte* MapHuge(int64_t bytes) {
 }  // namespace
 
 absl::StatusOr<AlignedBuffer> AlignedBuffer::Allocate(int64_t bytes) {
-  const int64_t unit = IsMapped(bytes) ? kHugePageBytes : kBufferAlignment;
-  const int64_t rounded = RoundUp(bytes, unit);
+  // Free tells by the rounded size how the memory was got, so Allocate must
+  // choose by it, too.
+  const int64_t lines = RoundUp(bytes, kBufferAlignment);
+  const bool is_mapped = IsMapped(lines);
+  const int64_t rounded = is_mapped ? RoundUp(bytes, kHugePageBytes) : lines;
   std::byte* data =
-      IsMapped(bytes)
+      is_mapped
           ? MapHuge(rounded)
           : static_cast<std::byte*>(std::aligned_alloc(
                 kBufferAlignment, static_cast<size_t>(rounded)));
