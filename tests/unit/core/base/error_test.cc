@@ -1,0 +1,118 @@
+#include "core/base/error.h"
+
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace attn {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST(ErrorTest, InvalidTensorSaysFieldRuleAndFound) {
+  const absl::Status status = InvalidTensor(
+      "key.shape[3]", "must equal query.shape[3]", "64 vs 128");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "key.shape[3] must equal query.shape[3]; got 64 vs 128");
+  EXPECT_EQ(ReasonOf(status), Reason::kInvalidTensor);
+  EXPECT_EQ(FieldOf(status), "key.shape[3]");
+  EXPECT_EQ(RetryAfterOf(status), std::nullopt);
+}
+
+TEST(ErrorTest, InvalidOptionHasItsOwnReason) {
+  const absl::Status status =
+      InvalidOption("params.scale", "must be finite", "nan");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "params.scale must be finite; got nan");
+  EXPECT_EQ(ReasonOf(status), Reason::kInvalidOption);
+  EXPECT_EQ(FieldOf(status), "params.scale");
+}
+
+TEST(ErrorTest, TooLargeSaysBothNumbers) {
+  const absl::Status status = TooLarge("the reply", 4398046511104.0, 1024);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(),
+            "the reply must be at most 1024 bytes; got 4398046511104");
+  EXPECT_EQ(ReasonOf(status), Reason::kRequestTooLarge);
+  EXPECT_EQ(FieldOf(status), std::nullopt);
+}
+
+TEST(ErrorTest, QueueFullCarriesTheRetryTime) {
+  const absl::Status status = QueueFull("no room", milliseconds(250));
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(), "no room");
+  EXPECT_EQ(ReasonOf(status), Reason::kQueueFull);
+  EXPECT_EQ(RetryAfterOf(status), milliseconds(250));
+}
+
+TEST(ErrorTest, NotServedNamesTheField) {
+  const absl::Status status = NotServed("session");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(), "session is not served by this version");
+  EXPECT_EQ(ReasonOf(status), Reason::kNotServed);
+  EXPECT_EQ(FieldOf(status), "session");
+}
+
+TEST(ErrorTest, OtherStatusesHaveNoParts) {
+  for (const absl::Status& status :
+       {absl::OkStatus(), absl::InternalError("broken")}) {
+    EXPECT_EQ(ReasonOf(status), Reason::kNone);
+    EXPECT_EQ(FieldOf(status), std::nullopt);
+    EXPECT_EQ(RetryAfterOf(status), std::nullopt);
+  }
+}
+
+TEST(ErrorTest, EveryReasonSurvivesTheRoundTripUnderItsOwnName) {
+  std::set<std::string_view> names;
+  constexpr Reason kAll[] = {
+      Reason::kNone,         Reason::kInvalidTensor,
+      Reason::kInvalidOption, Reason::kRequestTooLarge,
+      Reason::kQueueFull,    Reason::kDeadlineUnreachable,
+      Reason::kDraining,     Reason::kNotServed};
+  for (const Reason reason : kAll) {
+    EXPECT_EQ(ReasonOf(MakeError(absl::StatusCode::kUnknown, reason, "m")),
+              reason);
+    names.insert(ReasonName(reason));
+  }
+  EXPECT_EQ(names.size(), std::size(kAll));
+}
+
+TEST(ErrorTest, ReasonNamesAreThoseOfTheContract) {
+  EXPECT_EQ(ReasonName(Reason::kNone), "");
+  EXPECT_EQ(ReasonName(Reason::kInvalidTensor), "INVALID_TENSOR");
+  EXPECT_EQ(ReasonName(Reason::kInvalidOption), "INVALID_OPTION");
+  EXPECT_EQ(ReasonName(Reason::kRequestTooLarge), "REQUEST_TOO_LARGE");
+  EXPECT_EQ(ReasonName(Reason::kQueueFull), "QUEUE_FULL");
+  EXPECT_EQ(ReasonName(Reason::kDeadlineUnreachable), "DEADLINE_UNREACHABLE");
+  EXPECT_EQ(ReasonName(Reason::kDraining), "DRAINING");
+}
+
+TEST(ErrorTest, PrefixGoesBeforeFieldAndMessage) {
+  const absl::Status status = PrefixField(
+      InvalidTensor("key.dtype", "must equal query.dtype F32", "F16"),
+      "requests[3]");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "requests[3].key.dtype must equal query.dtype F32; got F16");
+  EXPECT_EQ(ReasonOf(status), Reason::kInvalidTensor);
+  EXPECT_EQ(FieldOf(status), "requests[3].key.dtype");
+}
+
+TEST(ErrorTest, PrefixesNest) {
+  const absl::Status status =
+      PrefixField(PrefixField(NotServed("c"), "b"), "a");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(FieldOf(status), "a.b.c");
+  EXPECT_EQ(ReasonOf(status), Reason::kNotServed);
+}
+
+TEST(ErrorTest, PrefixLeavesErrorsWithoutFieldAsTheyAre) {
+  const absl::Status status = QueueFull("no room", milliseconds(7));
+  EXPECT_EQ(PrefixField(status, "requests[0]"), status);
+  EXPECT_EQ(PrefixField(absl::OkStatus(), "x"), absl::OkStatus());
+}
+
+}  // namespace
+}  // namespace attn
