@@ -21,14 +21,15 @@ std::string FailureClass(const absl::Status& status) {
 AttendFlow::AttendFlow(const AttendContext& context, const Arrival& arrival)
     : context_(context), arrival_(arrival) {}
 
-void AttendFlow::Run(const FragmentedBytes& bytes, ByteRange range,
-                     Done done) {
+void AttendFlow::Run(const FragmentedBytes& bytes, ByteRange range, Done done) {
+  const TimePoint start = context_.clock.Now();
   DecodedRequest decoded = DecodeRequest(bytes, range);
   absl::StatusOr<AttentionTaskPtr> task = Prepare(bytes, decoded);
   if (!task.ok()) {
     Refuse(task.status(), std::move(decoded.request_id), done);
     return;
   }
+  context_.metrics.MessageReceived(context_.clock.Now() - start);
   Submit(*task, std::move(decoded.request_id), std::move(done));
 }
 
@@ -37,11 +38,10 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
   ATTN_RETURN_IF_ERROR(decoded.status);
   ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
                         ValidateRequest(decoded.spec, context_.limits));
-  ATTN_ASSIGN_OR_RETURN(
-      AttentionTaskPtr task,
-      context_.engine.Prepare(
-          std::move(plan),
-          {.priority = decoded.priority, .deadline = arrival_.deadline}));
+  ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,
+                        context_.engine.Prepare(
+                            std::move(plan), {.priority = decoded.priority,
+                                              .deadline = arrival_.deadline}));
   CopyTensors(bytes, decoded.places, *task);
   return task;
 }
@@ -61,16 +61,16 @@ void AttendFlow::Submit(const AttentionTaskPtr& task, std::string request_id,
   }
   auto finish = [self = shared_from_this(), done = std::move(done),
                  request_id = std::move(request_id)](AttentionTask&) mutable {
-    AttentionTaskPtr task;
+    AttentionTaskPtr finished;
     {
       absl::MutexLock lock(&self->mutex_);
-      task = std::exchange(self->task_, nullptr);
+      finished = std::exchange(self->task_, nullptr);
     }
-    self->Report(task->status());
-    AttendOutcome outcome{.status = task->status(),
+    self->Report(finished->status());
+    AttendOutcome outcome{.status = finished->status(),
                           .request_id = std::move(request_id)};
     outcome.total_time = self->context_.clock.Now() - self->arrival_.received;
-    outcome.task = std::move(task);
+    outcome.task = std::move(finished);
     done(std::move(outcome));
   };
   context_.engine.Submit(task, std::move(finish));

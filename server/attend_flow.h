@@ -11,6 +11,7 @@
 #include "core/engine/engine.h"
 #include "server/failure_log.h"
 #include "server/fragmented_bytes.h"
+#include "server/prometheus_metrics.h"
 #include "server/wire_codec.h"
 
 namespace attn {
@@ -19,6 +20,7 @@ namespace attn {
 struct AttendContext {
   Engine& engine;
   const Clock& clock;
+  PrometheusMetrics& metrics;
   FailureLog& failure_log;
   int64_t max_request_bytes = 0;
   RequestLimits limits;

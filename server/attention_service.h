@@ -5,7 +5,6 @@
 
 #include "attn/v1/attention.grpc.pb.h"
 #include "server/attend_flow.h"
-#include "server/prometheus_metrics.h"
 
 namespace attn {
 
@@ -16,8 +15,8 @@ class AttentionService final
               v1::AttentionService::WithRawCallbackMethod_AttendStream<
                   v1::AttentionService::Service>>> {
  public:
-  // Borrows both, which must outlive it.
-  AttentionService(const AttendContext& context, PrometheusMetrics& metrics);
+  // Borrows the context, which must outlive it.
+  explicit AttentionService(const AttendContext& context);
 
   grpc::ServerUnaryReactor* Attend(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
@@ -30,7 +29,6 @@ class AttentionService final
 
  private:
   const AttendContext& context_;
-  PrometheusMetrics& metrics_;
 };
 
 }  // namespace attn

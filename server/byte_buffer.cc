@@ -13,8 +13,7 @@ grpc::Slice ToSlice(ReplyChunk chunk) {
   auto owner = std::make_unique<Owner>(std::move(chunk.owner));
   // gRPC wants a mutable pointer and does not write through it.
   return grpc::Slice(
-      const_cast<std::byte*>(chunk.data),
-      static_cast<size_t>(chunk.data_bytes),
+      const_cast<std::byte*>(chunk.data), static_cast<size_t>(chunk.data_bytes),
       [](void* owned) { std::unique_ptr<Owner>(static_cast<Owner*>(owned)); },
       owner.release());
 }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status_macros.h"
 #include "server/absl_view.h"
@@ -71,7 +72,7 @@ void AddSettings(CLI::App& app, const ServerConfig& defaults, RawFlags& raw) {
         app.add_option("--" + name, raw.settings[name], Wrap(help, kHelpWidth))
             ->group(std::string(setting.group))
             ->option_text(std::string(setting.value_name));
-    if (setting.is_switch) option->expected(0, 1)->option_text("");
+    if (setting.is_switch) option->expected(0, 1)->option_text("[BOOL]");
   }
 }
 
@@ -258,7 +259,8 @@ absl::StatusOr<std::optional<std::string>> RunParser(
     // CLI11 takes them from the back.
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
   } catch (const CLI::CallForHelp&) {
-    return app.help();
+    // CLI11 leaves two blank lines between groups.
+    return absl::StrReplaceAll(app.help(), {{"\n\n\n", "\n\n"}});
   } catch (const CLI::CallForVersion& version) {
     return absl::StrCat(version.what(), "\n");
   } catch (const CLI::ParseError& error) {

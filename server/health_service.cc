@@ -41,6 +41,10 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
     Act(action);
   }
 
+  void AssertLocked() const ABSL_ASSERT_EXCLUSIVE_LOCK(service_.mutex_) {
+    service_.mutex_.AssertHeld();
+  }
+
   // What the stream is to do now; the caller passes it to Act without the lock.
   Action NextLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(service_.mutex_) {
     if (write_under_way_ || finished_) return Action::kNone;
@@ -143,6 +147,8 @@ void HealthService::AdvanceAll() {
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [number, watch] : watches_) {
+      // The same mutex by another name, for the thread-safety analysis.
+      watch->AssertLocked();
       actions.emplace_back(watch, watch->NextLocked());
     }
   }

@@ -32,11 +32,11 @@ constexpr std::array<std::string_view, 10> kRefusedReasons{
     "NOT_SERVED",
     kOther};
 
-template <size_t kCount>
+template <size_t count>
 void AddCounters(prometheus::Registry& registry, const FamilyText& text,
                  const std::string& label,
-                 const std::array<std::string_view, kCount>& values,
-                 std::array<prometheus::Counter*, kCount>& counters) {
+                 const std::array<std::string_view, count>& values,
+                 std::array<prometheus::Counter*, count>& counters) {
   size_t i = 0;
   for (const std::string_view value : values) {
     counters[i++] = AddCounter(registry, text, {{label, std::string(value)}});

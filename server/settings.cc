@@ -18,6 +18,7 @@ using std::chrono::seconds;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kGiB = int64_t{1} << 30;
+constexpr hours kYear(8760);
 constexpr IntegerRange kMessageBytes{.min = 1, .max = kGiB};
 
 constexpr std::string_view kNetwork = "Network";
@@ -224,10 +225,10 @@ void AddSessions(std::vector<Setting>& settings) {
   settings.push_back(IntegerSetting(
       {"max-sessions", kSessions, "Sessions that may exist at once."},
       &ServerConfig::max_sessions, {.min = 1, .max = 100'000'000}));
-  settings.push_back(DurationSetting(
-      {"session-idle-ttl", kSessions,
-       "A session that nobody used for this long is deleted."},
-      &ServerConfig::session_idle_ttl, {seconds(1), hours(24 * 365)}));
+  settings.push_back(
+      DurationSetting({"session-idle-ttl", kSessions,
+                       "A session that nobody used for this long is deleted."},
+                      &ServerConfig::session_idle_ttl, {seconds(1), kYear}));
 }
 
 void AddShutdownAndLogging(std::vector<Setting>& settings) {

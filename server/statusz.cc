@@ -76,11 +76,10 @@ void AddLoad(const StatuszFacts& facts, std::vector<Fact>& rows) {
 }
 
 void AddTasks(const StatuszFacts& facts, std::vector<Fact>& rows) {
-  constexpr std::string_view kSection = "Tasks since the start";
   const EngineTotals& totals = facts.totals;
   const auto add = [&rows](std::string_view label, std::string_view key,
                            int64_t count) {
-    rows.push_back(NumberFact(kSection, label, key, count));
+    rows.push_back(NumberFact("Tasks since the start", label, key, count));
   };
   add("Admitted", "tasks_admitted", totals.admitted);
   add("Completed", "tasks_completed", totals.completed);

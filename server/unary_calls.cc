@@ -4,15 +4,19 @@
 
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "grpcpp/server_context.h"
 #include "server/byte_buffer.h"
 #include "server/grpc_status.h"
 
 namespace attn {
 namespace {
 
-// What a message beyond our own limit is told. gRPC's limit sits above it.
+// Ids, shapes and timings beside the tensors, of 4096 results.
+constexpr int64_t kReplyOverheadBytes = int64_t{4} << 20;
+
+// A batch's replies may be too much together though none is alone.
 absl::Status CheckReplySize(int64_t bytes, int64_t max_bytes) {
-  if (bytes <= max_bytes) return absl::OkStatus();
+  if (bytes <= max_bytes + kReplyOverheadBytes) return absl::OkStatus();
   return TooLarge("the reply", static_cast<double>(bytes),
                   static_cast<double>(max_bytes));
 }
@@ -31,12 +35,12 @@ TimePoint DeadlineOf(const grpc::CallbackServerContext& call,
   return left > kFar ? kNoDeadline : clock.Now() + left;
 }
 
-UnaryCall::UnaryCall(const AttendContext& context, PrometheusMetrics& metrics,
-                     RpcMethod method, grpc::CallbackServerContext& call)
+UnaryCall::UnaryCall(const AttendContext& context, RpcMethod method,
+                     grpc::CallbackServerContext& call)
     : context_(context),
       call_(call),
       received_(context.clock.Now()),
-      recorder_(metrics, method, context.clock) {}
+      recorder_(context.metrics, method, context.clock) {}
 
 absl::Status UnaryCall::CheckSize(int64_t bytes) {
   recorder_.AddRequestBytes(bytes);
@@ -46,8 +50,7 @@ absl::Status UnaryCall::CheckSize(int64_t bytes) {
 }
 
 AttendFlow::Arrival UnaryCall::arrival() const {
-  return {.received = received_,
-          .deadline = DeadlineOf(call_, context_.clock)};
+  return {.received = received_, .deadline = DeadlineOf(call_, context_.clock)};
 }
 
 void UnaryCall::CountRefusal(const absl::Status& status) {
@@ -66,8 +69,7 @@ void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
   const TimePoint start = context_.clock.Now();
   const int64_t bytes = ReplySize(reply);
   const absl::Status status =
-      CheckReplySize(bytes, context_.limits.max_reply_bytes +
-                                int64_t{kMaxBatchRequests} * 4096);
+      CheckReplySize(bytes, context_.limits.max_reply_bytes);
   if (!status.ok()) return FinishWith(status);
   response = ToByteBuffer(std::move(reply));
   recorder_.AddResponseBytes(bytes);
@@ -77,10 +79,9 @@ void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
 }
 
 AttendCall::AttendCall(const AttendContext& context,
-                       PrometheusMetrics& metrics,
                        grpc::CallbackServerContext& call,
                        grpc::ByteBuffer& response)
-    : UnaryCall(context, metrics, RpcMethod::kAttend, call),
+    : UnaryCall(context, RpcMethod::kAttend, call),
       response_(response),
       flow_(std::make_shared<AttendFlow>(context, arrival())) {}
 
@@ -102,11 +103,9 @@ void AttendCall::Reply(const AttendOutcome& outcome) {
 }
 
 AttendBatchCall::AttendBatchCall(const AttendContext& context,
-                                 PrometheusMetrics& metrics,
                                  grpc::CallbackServerContext& call,
                                  grpc::ByteBuffer& response)
-    : UnaryCall(context, metrics, RpcMethod::kAttendBatch, call),
-      response_(response) {}
+    : UnaryCall(context, RpcMethod::kAttendBatch, call), response_(response) {}
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
   const ReceivedMessage message(request);
@@ -123,10 +122,9 @@ void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
     flows_.push_back(std::make_shared<AttendFlow>(context_, arrival()));
   }
   for (size_t i = 0; i < ranges->size(); ++i) {
-    flows_[i]->Run(message.bytes(), (*ranges)[i],
-                   [this, i](AttendOutcome outcome) {
-                     Store(i, std::move(outcome));
-                   });
+    flows_[i]->Run(
+        message.bytes(), (*ranges)[i],
+        [this, i](AttendOutcome outcome) { Store(i, std::move(outcome)); });
   }
   CountDown();
 }

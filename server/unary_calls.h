@@ -16,8 +16,8 @@ namespace attn {
 // its status.
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const AttendContext& context, PrometheusMetrics& metrics,
-            RpcMethod method, grpc::CallbackServerContext& call);
+  UnaryCall(const AttendContext& context, RpcMethod method,
+            grpc::CallbackServerContext& call);
 
   void OnDone() override { delete this; }
 
@@ -38,8 +38,8 @@ class UnaryCall : public grpc::ServerUnaryReactor {
 // One request, one response.
 class AttendCall final : public UnaryCall {
  public:
-  AttendCall(const AttendContext& context, PrometheusMetrics& metrics,
-             grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
+  AttendCall(const AttendContext& context, grpc::CallbackServerContext& call,
+             grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);
   void OnCancel() override { flow_->Cancel(); }
@@ -55,7 +55,7 @@ class AttendCall final : public UnaryCall {
 // Many requests in one message; each ends for itself, the call when all have.
 class AttendBatchCall final : public UnaryCall {
  public:
-  AttendBatchCall(const AttendContext& context, PrometheusMetrics& metrics,
+  AttendBatchCall(const AttendContext& context,
                   grpc::CallbackServerContext& call,
                   grpc::ByteBuffer& response);
 

@@ -63,10 +63,10 @@ void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
 
 // A piece of a reply: its own bytes, or borrowed ones that `owner` keeps alive.
 struct ReplyChunk {
-  std::string text;
+  std::string text{};
   const std::byte* data = nullptr;  // Null: text.
   int64_t data_bytes = 0;
-  std::shared_ptr<const void> owner;
+  std::shared_ptr<const void> owner{};
 
   int64_t size() const {
     return data == nullptr ? static_cast<int64_t>(text.size()) : data_bytes;
@@ -78,10 +78,10 @@ int64_t ReplySize(const Reply& reply);
 
 // What became of one request.
 struct AttendOutcome {
-  absl::Status status;
-  std::string request_id;
+  absl::Status status{};
+  std::string request_id{};
   // The finished task where status is OK. Shared with the reply's chunks.
-  AttentionTaskPtr task;
+  AttentionTaskPtr task{};
   // Message received to now.
   Duration total_time{};
 };

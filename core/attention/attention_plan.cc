@@ -5,9 +5,12 @@ namespace attn {
 int64_t AttentionPlan::Offset(int64_t b) const {
   if (params.causal_offset.has_value()) return *params.causal_offset;
   switch (params.causal) {
-    case CausalMode::kTopLeft: return 0;
-    case CausalMode::kBottomRight: return KvLength(b) - geometry.q_len;
-    case CausalMode::kNone: break;
+    case CausalMode::kTopLeft:
+      return 0;
+    case CausalMode::kBottomRight:
+      return KvLength(b) - geometry.q_len;
+    case CausalMode::kNone:
+      break;
   }
   return kv_lengths.empty() ? 0 : KvLength(b) - geometry.q_len;
 }

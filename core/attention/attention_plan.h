@@ -1,6 +1,6 @@
 // A validated request: every size known and proven to fit, every option
-// resolved. Made by ValidateRequest (validate.h); the engine allocates by it and
-// cuts it into problems (problem.h) and work items.
+// resolved. Made by ValidateRequest (validate.h); the engine allocates by it
+// and cuts it into problems (problem.h) and work items.
 #pragma once
 
 #include <cstdint>

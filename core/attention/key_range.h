@@ -1,5 +1,6 @@
-// Which keys the structure (causal, windows, lengths) allows a query row: always
-// one interval, so that kernels skip whole tiles and mask only at the edges.
+// Which keys the structure (causal, windows, lengths) allows a query row:
+// always one interval, so that kernels skip whole tiles and mask only at the
+// edges.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct KeyStructure {
   bool is_causal = false;
   std::optional<int64_t> left_window;   // Not negative.
   std::optional<int64_t> right_window;  // Not negative.
-  int64_t kv_limit = 0;  // Keys from here on are not allowed.
+  int64_t kv_limit = 0;                 // Keys from here on are not allowed.
 
   // Keys allowed for query row `row`, within [0, kv_limit). Exact for every
   // int64 offset and window.

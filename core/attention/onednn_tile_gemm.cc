@@ -20,14 +20,22 @@ namespace {
 
 std::string IsaName(dnnl::cpu_isa isa) {
   switch (isa) {
-    case dnnl::cpu_isa::sse41: return "SSE4.1";
-    case dnnl::cpu_isa::avx: return "AVX";
-    case dnnl::cpu_isa::avx2: return "AVX2";
-    case dnnl::cpu_isa::avx2_vnni: return "AVX2_VNNI";
-    case dnnl::cpu_isa::avx512_core: return "AVX512";
-    case dnnl::cpu_isa::avx512_core_vnni: return "AVX512_VNNI";
-    case dnnl::cpu_isa::avx512_core_bf16: return "AVX512_BF16";
-    default: return absl::StrCat("isa 0x", absl::Hex(static_cast<int>(isa)));
+    case dnnl::cpu_isa::sse41:
+      return "SSE4.1";
+    case dnnl::cpu_isa::avx:
+      return "AVX";
+    case dnnl::cpu_isa::avx2:
+      return "AVX2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "AVX2_VNNI";
+    case dnnl::cpu_isa::avx512_core:
+      return "AVX512";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "AVX512_VNNI";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "AVX512_BF16";
+    default:
+      return absl::StrCat("isa 0x", absl::Hex(static_cast<int>(isa)));
   }
 }
 

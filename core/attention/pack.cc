@@ -22,7 +22,7 @@ constexpr int64_t kBlock = 4;
 
 // Four rows of four floats from `from`, transposed into `to`.
 void TransposeBlock(const float* from, int64_t from_stride, float* to,
-                  int64_t to_stride) {
+                    int64_t to_stride) {
   const hn::FixedTag<float, 4> f32;
   const hn::FixedTag<double, 2> f64;
   const auto row0 = hn::LoadU(f32, from);

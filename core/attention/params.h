@@ -11,7 +11,12 @@
 namespace attn {
 
 // The numbers equal those of the wire enums.
-enum class Layout : int32_t { kUnspecified = 0, kBHSD = 1, kBSHD = 2, kBSE = 3 };
+enum class Layout : int32_t {
+  kUnspecified = 0,
+  kBHSD = 1,
+  kBSHD = 2,
+  kBSE = 3
+};
 
 enum class CausalMode : int32_t { kNone = 0, kTopLeft = 1, kBottomRight = 2 };
 

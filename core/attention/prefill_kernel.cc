@@ -27,7 +27,10 @@ class RowTile {
  public:
   RowTile(const Problem& problem, RowRange rows, TileShape tile,
           const TileGemm& gemm)
-      : p_(problem), rows_(rows), tile_(tile), gemm_(gemm),
+      : p_(problem),
+        rows_(rows),
+        tile_(tile),
+        gemm_(gemm),
         stage_(problem, rows) {}
 
   absl::Status Run(ScratchArena& arena) {
@@ -77,15 +80,17 @@ class RowTile {
   // [R] 2^max over the whole denominator, by which weights are normalised; 0
   // for a row without an allowed key.
   float* norm_ = nullptr;
-  float* lse_ = nullptr;         // [R]
-  KeyRange* ranges_ = nullptr;   // [R]
+  float* lse_ = nullptr;        // [R]
+  KeyRange* ranges_ = nullptr;  // [R]
 };
 
 absl::Status RowTile::TakeScratch(ScratchArena& arena) {
   const int64_t rows = num_rows();
   const int64_t d = p_.query.dim;
   const int64_t dv = p_.value.dim;
-  const auto floats = [](int64_t n) { return ScratchArena::BytesFor<float>(n); };
+  const auto floats = [](int64_t n) {
+    return ScratchArena::BytesFor<float>(n);
+  };
   ATTN_RETURN_IF_ERROR(arena.Reset(
       floats(rows * d) + 2 * floats(d * tile_.keys) + floats(tile_.keys * dv) +
       floats(rows * tile_.keys) + floats(rows * dv) + 4 * floats(rows) +
@@ -113,8 +118,7 @@ absl::Status RowTile::VisitKeys() {
   if (seen.empty()) return absl::OkStatus();
   for (int64_t key = seen.first - seen.first % tile_.keys; key < seen.last;
        key += tile_.keys) {
-    ATTN_RETURN_IF_ERROR(
-        VisitTile(key, std::min(tile_.keys, seen.last - key)));
+    ATTN_RETURN_IF_ERROR(VisitTile(key, std::min(tile_.keys, seen.last - key)));
   }
   return absl::OkStatus();
 }

@@ -46,9 +46,9 @@ struct Problem {
   int64_t group_size = 0;
   int64_t q_len = 0;
   int64_t kv_len = 0;
-  RowsView query;  // [group_size, q_len, head_dim]
-  RowsView key;    // [1, kv_len, head_dim]
-  RowsView value;  // [1, kv_len, value_head_dim]
+  RowsView query;          // [group_size, q_len, head_dim]
+  RowsView key;            // [1, kv_len, head_dim]
+  RowsView value;          // [1, kv_len, value_head_dim]
   MutableRowsView output;  // [group_size, q_len, value_head_dim]
   F32RowsView lse;         // [group_size, q_len, 1]
   F32RowsView weights;     // [group_size, q_len, kv_len]

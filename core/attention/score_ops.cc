@@ -6,9 +6,11 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention/score_ops.cc"
+// clang-format off: foreach_target must come first.
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
@@ -56,10 +58,9 @@ Floats Exp2(Floats x) {
   p = hn::MulAdd(p, f, hn::Set(tag, 6.931472028550421E-1f));
   p = hn::MulAdd(p, f, hn::Set(tag, 1.0f));
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
-  const auto power =
-      hn::BitCast(tag, hn::Add(hn::BitCast(bits, p), exponent));
-  const auto in_range = hn::IfThenZeroElse(hn::Lt(x, hn::Set(tag, -125.0f)),
-                                           power);
+  const auto power = hn::BitCast(tag, hn::Add(hn::BitCast(bits, p), exponent));
+  const auto in_range =
+      hn::IfThenZeroElse(hn::Lt(x, hn::Set(tag, -125.0f)), power);
   return hn::IfThenElse(hn::IsNaN(x), x, in_range);
 }
 
@@ -95,8 +96,7 @@ void Forbid(float* scores, int64_t n, const uint8_t* allowed) {
       flags = rest;
     }
     const auto wide = hn::PromoteTo(ints, hn::LoadU(bytes, flags));
-    const auto is_forbidden =
-        hn::RebindMask(tag, hn::Eq(wide, hn::Zero(ints)));
+    const auto is_forbidden = hn::RebindMask(tag, hn::Eq(wide, hn::Zero(ints)));
     return hn::IfThenElse(is_forbidden, hn::Set(tag, kMinusInfinity), score);
   });
 }
@@ -169,8 +169,8 @@ void StepTile(const SoftmaxTile& tile) {
                               ? 1.0f
                               : std::exp2(old_max - new_max);
     const float sum = ExponentiateRow(scores, tile.num_keys, base);
-    tile.sum[r] = tile.sum[r] * static_cast<double>(rescale) +
-                  static_cast<double>(sum);
+    tile.sum[r] =
+        tile.sum[r] * static_cast<double>(rescale) + static_cast<double>(sum);
     tile.max[r] = new_max;
     tile.rescale[r] = rescale;
   }
@@ -187,9 +187,8 @@ void Probabilities(float* scores, int64_t n, float max, float factor) {
 
 void Scale(float* values, int64_t n, float factor) {
   const auto factors = hn::Set(FloatTag(), factor);
-  TransformRow(values, n, [&](Floats value, int64_t) {
-    return hn::Mul(value, factors);
-  });
+  TransformRow(values, n,
+               [&](Floats value, int64_t) { return hn::Mul(value, factors); });
 }
 
 }  // namespace attn::HWY_NAMESPACE
@@ -211,8 +210,7 @@ void SoftcapRow(float* scores, int64_t n, float cap) {
   HWY_DYNAMIC_DISPATCH(Softcap)(scores, n, cap);
 }
 
-void AddAlibiRow(float* scores, int64_t n, float slope,
-                 double first_distance) {
+void AddAlibiRow(float* scores, int64_t n, float slope, double first_distance) {
   HWY_DYNAMIC_DISPATCH(AddAlibi)(scores, n, slope, first_distance);
 }
 

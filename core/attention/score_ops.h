@@ -1,6 +1,6 @@
 // The steps between the two products: what happens to a row of scores on its
-// way to weights. Rows hold n contiguous floats; SIMD code for AVX2 and AVX-512,
-// chosen at run time.
+// way to weights. Rows hold n contiguous floats; SIMD code for AVX2 and
+// AVX-512, chosen at run time.
 #pragma once
 
 #include <cstddef>

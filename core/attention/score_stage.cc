@@ -90,8 +90,7 @@ void ScoreStage::AddMask(int64_t r, int64_t first_key, int64_t num_keys,
     }
     return;
   }
-  const int64_t covered =
-      std::min(num_keys, p_.structure.kv_limit - first_key);
+  const int64_t covered = std::min(num_keys, p_.structure.kv_limit - first_key);
   for (int64_t j = 0; j < covered; j += kMaskChunk) {
     AddMaskChunk(row + (first_key + j) * element,
                  std::min(kMaskChunk, covered - j), scores + j);

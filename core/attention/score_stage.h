@@ -1,6 +1,6 @@
 // What a problem's options do to raw scores, for the folded rows of one tile:
-// softcap, ALiBi, mask and structure, in the order of the contract. Kernels call
-// it between their two products.
+// softcap, ALiBi, mask and structure, in the order of the contract. Kernels
+// call it between their two products.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,8 @@ class ScoreStage {
   void BiasRow(const KeyRange& range, int64_t r, int64_t first_key,
                int64_t num_keys, float* scores) const;
 
-  // Whether row r may see the key: by structure, and by a mask that is not -inf.
+  // Whether row r may see the key: by structure, and by a mask that is not
+  // -inf.
   bool IsAllowed(const KeyRange& range, int64_t r, int64_t key) const;
 
  private:

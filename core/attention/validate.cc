@@ -19,11 +19,10 @@ absl::Status CheckEnum(std::string_view field, Enum value, Enum last) {
   if (number >= 0 && number <= static_cast<int32_t>(last)) {
     return absl::OkStatus();
   }
-  return InvalidOption(
-      field,
-      absl::StrCat("must be an enum number from 0 to ",
-                   static_cast<int32_t>(last)),
-      absl::StrCat(number));
+  return InvalidOption(field,
+                       absl::StrCat("must be an enum number from 0 to ",
+                                    static_cast<int32_t>(last)),
+                       absl::StrCat(number));
 }
 
 // NaN fails the comparison, too.
@@ -45,17 +44,15 @@ absl::Status CheckPerHead(std::string_view field,
                           const Geometry& geometry) {
   if (values.empty()) return absl::OkStatus();
   if (values.size() != static_cast<size_t>(geometry.num_q_heads)) {
-    return InvalidOption(
-        field,
-        absl::StrCat("must be empty or have num_q_heads = ",
-                     geometry.num_q_heads, " entries"),
-        absl::StrCat(values.size()));
+    return InvalidOption(field,
+                         absl::StrCat("must be empty or have num_q_heads = ",
+                                      geometry.num_q_heads, " entries"),
+                         absl::StrCat(values.size()));
   }
   for (size_t head = 0; head < values.size(); ++head) {
     if (!std::isfinite(values[head])) {
-      return InvalidOption(
-          absl::StrCat(std::string(field), "[", head, "]"), "must be finite",
-          absl::StrCat(values[head]));
+      return InvalidOption(absl::StrCat(std::string(field), "[", head, "]"),
+                           "must be finite", absl::StrCat(values[head]));
     }
   }
   return absl::OkStatus();
@@ -63,8 +60,8 @@ absl::Status CheckPerHead(std::string_view field,
 
 absl::Status CheckEnums(const RequestSpec& spec) {
   ATTN_RETURN_IF_ERROR(CheckEnum("layout", spec.layout, Layout::kBSE));
-  ATTN_RETURN_IF_ERROR(CheckEnum("params.causal", spec.params.causal,
-                                 CausalMode::kBottomRight));
+  ATTN_RETURN_IF_ERROR(
+      CheckEnum("params.causal", spec.params.causal, CausalMode::kBottomRight));
   return CheckEnum("output.weights", spec.output.weights,
                    WeightsMode::kProbabilities);
 }
@@ -72,14 +69,12 @@ absl::Status CheckEnums(const RequestSpec& spec) {
 absl::Status CheckParams(const AttentionParams& params,
                          const Geometry& geometry) {
   if (params.scale.has_value()) {
-    ATTN_RETURN_IF_ERROR(
-        CheckFiniteNotNegative("params.scale", *params.scale));
+    ATTN_RETURN_IF_ERROR(CheckFiniteNotNegative("params.scale", *params.scale));
   }
-  ATTN_RETURN_IF_ERROR(CheckFiniteNotNegative("params.softcap",
-                                              params.softcap));
-  ATTN_RETURN_IF_ERROR(CheckWindow("params.left_window", params.left_window));
   ATTN_RETURN_IF_ERROR(
-      CheckWindow("params.right_window", params.right_window));
+      CheckFiniteNotNegative("params.softcap", params.softcap));
+  ATTN_RETURN_IF_ERROR(CheckWindow("params.left_window", params.left_window));
+  ATTN_RETURN_IF_ERROR(CheckWindow("params.right_window", params.right_window));
   ATTN_RETURN_IF_ERROR(
       CheckPerHead("params.alibi_slopes", params.alibi_slopes, geometry));
   return CheckPerHead("params.sinks", params.sinks, geometry);
@@ -89,11 +84,10 @@ absl::Status CheckKvLengths(const std::vector<int64_t>& kv_lengths,
                             const Geometry& geometry) {
   if (kv_lengths.empty()) return absl::OkStatus();
   if (kv_lengths.size() != static_cast<size_t>(geometry.batch_size)) {
-    return InvalidOption(
-        "kv_lengths",
-        absl::StrCat("must be empty or have batch_size = ",
-                     geometry.batch_size, " entries"),
-        absl::StrCat(kv_lengths.size()));
+    return InvalidOption("kv_lengths",
+                         absl::StrCat("must be empty or have batch_size = ",
+                                      geometry.batch_size, " entries"),
+                         absl::StrCat(kv_lengths.size()));
   }
   for (size_t b = 0; b < kv_lengths.size(); ++b) {
     if (kv_lengths[b] < 0 || kv_lengths[b] > geometry.kv_len) {
@@ -111,9 +105,12 @@ absl::Status CheckOutputDtype(DataType dtype) {
     case DataType::kUnspecified:
     case DataType::kF32:
     case DataType::kF16:
-    case DataType::kBF16: return absl::OkStatus();
-    case DataType::kF64: return NotServed("output.dtype F64");
-    default: break;
+    case DataType::kBF16:
+      return absl::OkStatus();
+    case DataType::kF64:
+      return NotServed("output.dtype F64");
+    default:
+      break;
   }
   return InvalidOption("output.dtype", "must be F32, F16, BF16 or F64",
                        absl::StrCat(std::string(DataTypeName(dtype)), " (",
@@ -134,8 +131,8 @@ absl::Status PlanReply(const RequestLimits& limits, AttentionPlan& plan) {
                ElementBytes(plan.output_dtype)});
   const auto lse =
       Product({g.batch_size, g.num_q_heads, g.q_len, int64_t{sizeof(float)}});
-  const auto weights = Product({g.batch_size, g.num_q_heads, g.q_len, g.kv_len,
-                                int64_t{sizeof(float)}});
+  const auto weights = Product(
+      {g.batch_size, g.num_q_heads, g.q_len, g.kv_len, int64_t{sizeof(float)}});
   const bool has_weights = plan.output.weights != WeightsMode::kNone;
   const double total =
       static_cast<double>(output.value_or(INT64_MAX)) +
@@ -163,8 +160,7 @@ void ResolveOptions(const RequestSpec& spec, AttentionPlan& plan) {
   plan.output_dtype = spec.output.dtype == DataType::kUnspecified
                           ? plan.dtype
                           : spec.output.dtype;
-  plan.scale =
-      spec.params.scale.value_or(DefaultScale(plan.geometry.head_dim));
+  plan.scale = spec.params.scale.value_or(DefaultScale(plan.geometry.head_dim));
   plan.params = spec.params;
   plan.output = spec.output;
   plan.kv_lengths = spec.kv_lengths;

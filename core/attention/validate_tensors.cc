@@ -103,8 +103,7 @@ absl::StatusOr<int64_t> NumHeads(std::string_view field,
   if (layout != Layout::kBSE) {
     if (given == 0 || given == found) return found;
     return InvalidOption(
-        option,
-        absl::StrCat("must be absent or equal ", Axis(field, axis)),
+        option, absl::StrCat("must be absent or equal ", Axis(field, axis)),
         absl::StrCat(given, " vs ", found));
   }
   if (given == 0) {
@@ -126,9 +125,8 @@ absl::StatusOr<HeadsShape> ReadShape(std::string_view field,
   const Axes axes = AxesOf(layout);
   ATTN_RETURN_IF_ERROR(CheckNotEmpty(field, tensor, axes.length));
   HeadsShape shape;
-  ATTN_ASSIGN_OR_RETURN(
-      shape.num_heads,
-      NumHeads(field, heads_option, tensor, layout, given_heads));
+  ATTN_ASSIGN_OR_RETURN(shape.num_heads, NumHeads(field, heads_option, tensor,
+                                                  layout, given_heads));
   shape.batch_size = tensor.dims[0];
   shape.length = tensor.dims[static_cast<size_t>(axes.length)];
   shape.dim = tensor.dims[static_cast<size_t>(axes.dim)];
@@ -147,29 +145,27 @@ absl::Status CheckEqual(std::string_view field, std::string_view other,
 std::string DimName(std::string_view field, Layout layout,
                     std::string_view heads_option) {
   const std::string axis = Axis(field, AxesOf(layout).dim);
-  return layout == Layout::kBSE
-             ? absl::StrCat(axis, " / ", Str(heads_option))
-             : axis;
+  return layout == Layout::kBSE ? absl::StrCat(axis, " / ", Str(heads_option))
+                                : axis;
 }
 
 absl::Status CheckKeyFits(const HeadsShape& query, const HeadsShape& key,
                           Layout layout) {
   ATTN_RETURN_IF_ERROR(CheckEqual("key.shape[0]", "query.shape[0]",
                                   key.batch_size, query.batch_size));
-  ATTN_RETURN_IF_ERROR(CheckEqual(
-      DimName("key", layout, "num_kv_heads"),
-      DimName("query", layout, "num_q_heads"), key.dim, query.dim));
+  ATTN_RETURN_IF_ERROR(CheckEqual(DimName("key", layout, "num_kv_heads"),
+                                  DimName("query", layout, "num_q_heads"),
+                                  key.dim, query.dim));
   if (query.num_heads % key.num_heads == 0) return absl::OkStatus();
   if (layout == Layout::kBSE) {
     return InvalidOption("num_q_heads", "must be a multiple of num_kv_heads",
                          absl::StrCat(query.num_heads, " vs ", key.num_heads));
   }
   const int axis = AxesOf(layout).heads;
-  return InvalidTensor(
-      Axis("query", axis),
-      absl::StrCat("(num_q_heads) must be a multiple of ", Axis("key", axis),
-                   " (num_kv_heads)"),
-      absl::StrCat(query.num_heads, " vs ", key.num_heads));
+  return InvalidTensor(Axis("query", axis),
+                       absl::StrCat("(num_q_heads) must be a multiple of ",
+                                    Axis("key", axis), " (num_kv_heads)"),
+                       absl::StrCat(query.num_heads, " vs ", key.num_heads));
 }
 
 absl::Status CheckValueFits(const HeadsShape& key, const HeadsShape& value,
@@ -200,8 +196,8 @@ absl::Status CheckMaskAxes(const TensorSpec& mask, const int64_t (&full)[4]) {
       return InvalidTensor(
           Axis("attn_mask", static_cast<int>(axis)),
           is_key_axis ? absl::StrCat("must be at most kv_len ", wanted)
-                      : absl::StrCat("must be 1 or ", wanted, " to broadcast to ",
-                                     ToString(full)),
+                      : absl::StrCat("must be 1 or ", wanted,
+                                     " to broadcast to ", ToString(full)),
           absl::StrCat(found, " in ", ToString(mask.dims)));
     }
   }
@@ -238,10 +234,9 @@ absl::Status CheckTensor(std::string_view field, const TensorSpec& tensor) {
   }
   const auto num_elements = NumElements(tensor.dims);
   if (!num_elements.has_value()) {
-    return InvalidTensor(
-        absl::StrCat(Str(field), ".shape"),
-        "must hold lengths from 0 whose product is below 2^63",
-        ToString(tensor.dims));
+    return InvalidTensor(absl::StrCat(Str(field), ".shape"),
+                         "must hold lengths from 0 whose product is below 2^63",
+                         ToString(tensor.dims));
   }
   return CheckDataBytes(field, tensor, *num_elements);
 }
@@ -271,10 +266,9 @@ absl::StatusOr<Geometry> CheckShapes(const RequestSpec& spec) {
       const HeadsShape key,
       ReadShape("key", "num_kv_heads", spec.key, layout, spec.num_kv_heads));
   ATTN_RETURN_IF_ERROR(CheckKeyFits(query, key, layout));
-  ATTN_ASSIGN_OR_RETURN(
-      const HeadsShape value,
-      ReadShape("value", "num_kv_heads", spec.value, layout,
-                spec.num_kv_heads));
+  ATTN_ASSIGN_OR_RETURN(const HeadsShape value,
+                        ReadShape("value", "num_kv_heads", spec.value, layout,
+                                  spec.num_kv_heads));
   ATTN_RETURN_IF_ERROR(CheckValueFits(key, value, layout));
   return Geometry{.batch_size = query.batch_size,
                   .num_q_heads = query.num_heads,
@@ -292,11 +286,10 @@ absl::Status CheckMask(const TensorSpec& mask, AttentionPlan& plan) {
   ATTN_RETURN_IF_ERROR(CheckTensor("attn_mask", mask));
   if (mask.dtype != DataType::kBool && mask.dtype != DataType::kF32 &&
       mask.dtype != plan.dtype) {
-    return InvalidTensor(
-        "attn_mask.dtype",
-        absl::StrCat("must be BOOL, F32 or query.dtype ",
-                     Str(DataTypeName(plan.dtype))),
-        Found(mask.dtype));
+    return InvalidTensor("attn_mask.dtype",
+                         absl::StrCat("must be BOOL, F32 or query.dtype ",
+                                      Str(DataTypeName(plan.dtype))),
+                         Found(mask.dtype));
   }
   const int64_t full[4] = {geometry.batch_size, geometry.num_q_heads,
                            geometry.q_len, geometry.kv_len};

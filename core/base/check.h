@@ -15,6 +15,6 @@ namespace attn {
 
 }  // namespace attn
 
-#define ATTN_CHECK(condition)                                    \
-  ((condition) ? static_cast<void>(0)                            \
+#define ATTN_CHECK(condition)         \
+  ((condition) ? static_cast<void>(0) \
                : ::attn::CheckFailed(__FILE__, __LINE__, #condition))

@@ -52,8 +52,7 @@ int AffinityCpus() {
 }
 
 int64_t PhysicalMemoryBytes() {
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) *
-         sysconf(_SC_PAGE_SIZE);
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
 }
 
 }  // namespace
@@ -67,9 +66,8 @@ int UsableCpus(const std::string& cgroup_root) {
 int64_t UsableMemoryBytes(const std::string& cgroup_root) {
   const int64_t v2 =
       ReadNumber(cgroup_root + "/memory.max").value_or(kUnlimited);
-  const int64_t v1 =
-      ReadNumber(cgroup_root + "/memory/memory.limit_in_bytes")
-          .value_or(kUnlimited);
+  const int64_t v1 = ReadNumber(cgroup_root + "/memory/memory.limit_in_bytes")
+                         .value_or(kUnlimited);
   return std::min({PhysicalMemoryBytes(), v1, v2});
 }
 

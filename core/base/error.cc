@@ -45,14 +45,22 @@ std::optional<int64_t> IntegerPayload(const absl::Status& status,
 
 std::string_view ReasonName(Reason reason) {
   switch (reason) {
-    case Reason::kNone: return "";
-    case Reason::kInvalidTensor: return "INVALID_TENSOR";
-    case Reason::kInvalidOption: return "INVALID_OPTION";
-    case Reason::kRequestTooLarge: return "REQUEST_TOO_LARGE";
-    case Reason::kQueueFull: return "QUEUE_FULL";
-    case Reason::kDeadlineUnreachable: return "DEADLINE_UNREACHABLE";
-    case Reason::kDraining: return "DRAINING";
-    case Reason::kNotServed: return "NOT_SERVED";
+    case Reason::kNone:
+      return "";
+    case Reason::kInvalidTensor:
+      return "INVALID_TENSOR";
+    case Reason::kInvalidOption:
+      return "INVALID_OPTION";
+    case Reason::kRequestTooLarge:
+      return "REQUEST_TOO_LARGE";
+    case Reason::kQueueFull:
+      return "QUEUE_FULL";
+    case Reason::kDeadlineUnreachable:
+      return "DEADLINE_UNREACHABLE";
+    case Reason::kDraining:
+      return "DRAINING";
+    case Reason::kNotServed:
+      return "NOT_SERVED";
   }
   return "";
 }

@@ -92,8 +92,7 @@ absl::Status Admission::CheckDeadline(const TaskFacts& task,
 absl::Status Admission::CheckRoom(const TaskFacts& task) const {
   if (admitted_tasks_ == 0) return absl::OkStatus();
   const double wait = EstimatedSeconds(pending_cost_);
-  const Duration retry_after =
-      std::max(kShortestRetry, FromSeconds(wait / 2));
+  const Duration retry_after = std::max(kShortestRetry, FromSeconds(wait / 2));
   if (queued_tasks_ >= limits_.max_queue_tasks) {
     return QueueFull(
         absl::StrFormat("the queue holds %d tasks and takes no more than %d",
@@ -125,8 +124,7 @@ void Admission::Started(AdmissionTicket& ticket) {
   Publish();
 }
 
-void Admission::WorkedOff(AdmissionTicket& ticket, double cost,
-                          Duration time) {
+void Admission::WorkedOff(AdmissionTicket& ticket, double cost, Duration time) {
   absl::MutexLock lock(&mutex_);
   ticket.left_cost_ -= cost;
   pending_cost_ = std::max(0.0, pending_cost_ - cost);

@@ -10,10 +10,13 @@ namespace {
 
 size_t QueueIndex(Priority priority) {
   switch (priority) {
-    case Priority::kHigh: return 0;
-    case Priority::kLow: return 2;
+    case Priority::kHigh:
+      return 0;
+    case Priority::kLow:
+      return 2;
     case Priority::kNormal:
-    case Priority::kUnspecified: return 1;
+    case Priority::kUnspecified:
+      return 1;
   }
   return 1;
 }
@@ -116,8 +119,7 @@ std::optional<TimePoint> BatchScheduler::ReadyTimeLocked() const {
       oldest = std::min(oldest, queue.front()->enqueue_time());
     }
   }
-  const bool is_ready =
-      is_draining_ || size_ >= limits_.max_batch_tasks;
+  const bool is_ready = is_draining_ || size_ >= limits_.max_batch_tasks;
   return is_ready ? oldest : oldest + limits_.max_batch_delay;
 }
 

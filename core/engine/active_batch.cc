@@ -13,9 +13,8 @@ constexpr double kItemCost = 5e6;
 constexpr double kMaxItemsPerTask = 4096;
 
 int64_t NumItems(const AttentionTask& task) {
-  const double wanted =
-      std::clamp(std::ceil(task.facts().cost / kItemCost), 1.0,
-                 kMaxItemsPerTask);
+  const double wanted = std::clamp(std::ceil(task.facts().cost / kItemCost),
+                                   1.0, kMaxItemsPerTask);
   return std::min(static_cast<int64_t>(wanted), task.num_units());
 }
 
@@ -35,8 +34,8 @@ void AppendItems(AttentionTask& task, std::vector<WorkItem>& items) {
 
 int Rank(const WorkItem& item) {
   const Priority priority = item.task->facts().priority;
-  return static_cast<int>(
-      priority == Priority::kUnspecified ? Priority::kNormal : priority);
+  return static_cast<int>(priority == Priority::kUnspecified ? Priority::kNormal
+                                                             : priority);
 }
 
 bool RunsBefore(const WorkItem& a, const WorkItem& b) {

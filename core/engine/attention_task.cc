@@ -32,8 +32,7 @@ int64_t NumRows(const AttentionPlan& plan) {
 
 TileShape TileOf(const AttentionPlan& plan) {
   const Geometry& g = plan.geometry;
-  return ChooseTileShape(NumRows(plan), g.kv_len, g.head_dim,
-                         g.value_head_dim);
+  return ChooseTileShape(NumRows(plan), g.kv_len, g.head_dim, g.value_head_dim);
 }
 
 int64_t NumProblems(const AttentionPlan& plan) {
@@ -86,8 +85,7 @@ absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,
   const Problem problem = MakeProblem(plan_, buffers_at_, index / num_kv_heads,
                                       index % num_kv_heads);
   const int64_t first = unit % units_per_problem_ * tile_.rows;
-  const RowRange rows{first,
-                      std::min(first + tile_.rows, problem.num_rows())};
+  const RowRange rows{first, std::min(first + tile_.rows, problem.num_rows())};
   return AttendPrefill(problem, rows, tile_, gemm, arena);
 }
 

@@ -16,8 +16,8 @@ TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
   const Geometry& g = plan.geometry;
   return {.priority = options.priority,
           .deadline = options.deadline,
-          .bytes = AttentionTask::InputBytes(plan) +
-                   AttentionTask::ReplyBytes(plan),
+          .bytes =
+              AttentionTask::InputBytes(plan) + AttentionTask::ReplyBytes(plan),
           .cost = EstimateCost(plan),
           .num_query_tokens = g.q_len == 0 ? 0 : g.batch_size * g.q_len,
           .kind = g.q_len <= kMaxDecodeQueryLength ? TaskKind::kDecode
@@ -26,7 +26,8 @@ TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
 
 absl::Status StatusOf(Outcome outcome) {
   switch (outcome) {
-    case Outcome::kCompleted: return absl::OkStatus();
+    case Outcome::kCompleted:
+      return absl::OkStatus();
     case Outcome::kExpired:
       return absl::DeadlineExceededError("the deadline passed");
     case Outcome::kCancelled:
@@ -34,7 +35,8 @@ absl::Status StatusOf(Outcome outcome) {
     case Outcome::kShed:
       return MakeError(absl::StatusCode::kUnavailable, Reason::kDraining,
                        "the server shut down before the request was done");
-    case Outcome::kFailed: break;
+    case Outcome::kFailed:
+      break;
   }
   return absl::InternalError("the computation failed");
 }
@@ -84,8 +86,7 @@ absl::StatusOr<AttentionTaskPtr> Engine::Prepare(AttentionPlan plan,
     return PoolFull(buffer.status(), admission_.EstimatedWait());
   };
   AttentionTask::Buffers buffers;
-  ATTN_ASSIGN_OR_RETURN(buffers.inputs,
-                        lease(AttentionTask::InputBytes(plan)));
+  ATTN_ASSIGN_OR_RETURN(buffers.inputs, lease(AttentionTask::InputBytes(plan)));
   ATTN_ASSIGN_OR_RETURN(buffers.reply, lease(AttentionTask::ReplyBytes(plan)));
   return std::make_shared<AttentionTask>(std::move(plan), facts,
                                          std::move(ticket), std::move(buffers));

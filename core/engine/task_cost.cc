@@ -56,10 +56,9 @@ double EstimateCost(const AttentionPlan& plan) {
   const double keys = static_cast<double>(g.batch_size) *
                       static_cast<double>(g.num_kv_heads) * mean_keys;
   const double scores = 2 * rows * mean_keys * dims;
-  const double weights =
-      plan.weights_bytes > 0
-          ? 2 * rows * static_cast<double>(g.kv_len) * dims
-          : 0;
+  const double weights = plan.weights_bytes > 0
+                             ? 2 * rows * static_cast<double>(g.kv_len) * dims
+                             : 0;
   return scores + weights + kPackFlops * (rows + keys) * dims + kFixedFlops;
 }
 

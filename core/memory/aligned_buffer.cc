@@ -17,8 +17,8 @@ bool IsMapped(int64_t bytes) { return bytes >= kHugePageBytes; }
 // mmap aligns to 4 KiB only, so map one huge page more and give back the ends.
 std::byte* MapHuge(int64_t bytes) {
   const int64_t padded = bytes + kHugePageBytes;
-  void* raw = mmap(nullptr, static_cast<size_t>(padded),
-                   PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* raw = mmap(nullptr, static_cast<size_t>(padded), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (raw == MAP_FAILED) return nullptr;
   const auto address = reinterpret_cast<uintptr_t>(raw);
   const auto aligned = static_cast<uintptr_t>(
@@ -40,11 +40,10 @@ absl::StatusOr<AlignedBuffer> AlignedBuffer::Allocate(int64_t bytes) {
   const int64_t lines = RoundUp(bytes, kBufferAlignment);
   const bool is_mapped = IsMapped(lines);
   const int64_t rounded = is_mapped ? RoundUp(bytes, kHugePageBytes) : lines;
-  std::byte* data =
-      is_mapped
-          ? MapHuge(rounded)
-          : static_cast<std::byte*>(std::aligned_alloc(
-                kBufferAlignment, static_cast<size_t>(rounded)));
+  std::byte* data = is_mapped
+                        ? MapHuge(rounded)
+                        : static_cast<std::byte*>(std::aligned_alloc(
+                              kBufferAlignment, static_cast<size_t>(rounded)));
   if (data == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for a buffer of ", rounded, " bytes"));

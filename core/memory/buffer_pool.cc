@@ -89,11 +89,10 @@ BufferPool::BufferPool(int64_t max_bytes)
 
 int64_t BufferPool::ClassBytes(int64_t bytes) {
   if (bytes <= kSmallestClassBytes) return kSmallestClassBytes;
-  const auto floor = static_cast<int64_t>(
-      std::bit_floor(static_cast<uint64_t>(bytes)));
+  const auto floor =
+      static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes)));
   const int64_t stepped = RoundUp(bytes, floor / 4);
-  return stepped < kHugePageBytes ? stepped
-                                  : RoundUp(stepped, kHugePageBytes);
+  return stepped < kHugePageBytes ? stepped : RoundUp(stepped, kHugePageBytes);
 }
 
 absl::StatusOr<PooledBuffer> BufferPool::Lease(int64_t bytes) {
@@ -110,9 +109,9 @@ absl::StatusOr<PooledBuffer> BufferPool::Lease(int64_t bytes) {
     absl::MutexLock lock(&state_->mutex);
     AlignedBuffer kept = state_->TakeKept(class_bytes);
     if (kept.data() == nullptr) evicted = state_->EvictFor(class_bytes);
-    if (kept.data() == nullptr && state_->leased_bytes + state_->kept_bytes +
-                                          class_bytes >
-                                      state_->max_bytes) {
+    if (kept.data() == nullptr &&
+        state_->leased_bytes + state_->kept_bytes + class_bytes >
+            state_->max_bytes) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "buffer pool: ", class_bytes, " bytes do not fit beside ",
           state_->leased_bytes, " leased ones within ", state_->max_bytes));

@@ -14,8 +14,8 @@ absl::Status ScratchArena::Reset(int64_t bytes) {
       buffer_.size_bytes() > kKeptBytes && bytes <= kKeptBytes;
   if (fits && !is_oversized) return absl::OkStatus();
   buffer_ = AlignedBuffer();
-  ATTN_ASSIGN_OR_RETURN(buffer_, AlignedBuffer::Allocate(
-                                     std::max(bytes, kHugePageBytes)));
+  ATTN_ASSIGN_OR_RETURN(
+      buffer_, AlignedBuffer::Allocate(std::max(bytes, kHugePageBytes)));
   return absl::OkStatus();
 }
 

@@ -46,14 +46,14 @@ void StoreBF16(hn::Vec<FloatTag> value, uint16_t* to) {
   const auto bits = hn::BitCast(tag, value);
   const auto upper = hn::ShiftRight<16>(bits);
   const auto parity = hn::And(upper, hn::Set(tag, 1u));
-  const auto rounded = hn::ShiftRight<16>(
-      hn::Add(bits, hn::Add(parity, hn::Set(tag, 0x7fffu))));
+  const auto rounded =
+      hn::ShiftRight<16>(hn::Add(bits, hn::Add(parity, hn::Set(tag, 0x7fffu))));
   // Rounding could carry a NaN's payload away; keep it and make it quiet.
   const auto quiet = hn::Or(upper, hn::Set(tag, 0x40u));
   const auto is_nan = hn::RebindMask(tag, hn::IsNaN(value));
-  hn::StoreU(hn::TruncateTo(HalfBitsTag(),
-                            hn::IfThenElse(is_nan, quiet, rounded)),
-             HalfBitsTag(), to);
+  hn::StoreU(
+      hn::TruncateTo(HalfBitsTag(), hn::IfThenElse(is_nan, quiet, rounded)),
+      HalfBitsTag(), to);
 }
 
 // Runs step(i) for every full vector and then a padded copy of the rest.

@@ -20,14 +20,19 @@ enum class DataType : int32_t {
 // Bytes of one element; 0 for kUnspecified and unknown numbers.
 constexpr int64_t ElementBytes(DataType dtype) {
   switch (dtype) {
-    case DataType::kBool: return 1;
+    case DataType::kBool:
+      return 1;
     case DataType::kF16:
-    case DataType::kBF16: return 2;
+    case DataType::kBF16:
+      return 2;
     case DataType::kF32:
-    case DataType::kI32: return 4;
+    case DataType::kI32:
+      return 4;
     case DataType::kF64:
-    case DataType::kI64: return 8;
-    case DataType::kUnspecified: return 0;
+    case DataType::kI64:
+      return 8;
+    case DataType::kUnspecified:
+      return 0;
   }
   return 0;
 }

@@ -29,8 +29,8 @@ CaseOptions Sized(int64_t q_len, int64_t kv_len, int64_t head_dim) {
   options.head_dim = head_dim;
   options.value_head_dim = head_dim;
   options.output.return_lse = true;
-  options.seed = static_cast<uint64_t>(q_len * 1000003 + kv_len * 1009 +
-                                       head_dim);
+  options.seed =
+      static_cast<uint64_t>(q_len * 1000003 + kv_len * 1009 + head_dim);
   return options;
 }
 
@@ -71,10 +71,10 @@ TEST(PrefillKernelTest, MatchesReferenceForLargeHeadDims) {
 }
 
 TEST(PrefillKernelTest, MatchesReferenceForEveryDtype) {
-  for (const DataType dtype : {DataType::kF32, DataType::kF16, DataType::kBF16}) {
-    for (const DataType output :
-         {DataType::kUnspecified, DataType::kF32, DataType::kF16,
-          DataType::kBF16}) {
+  for (const DataType dtype :
+       {DataType::kF32, DataType::kF16, DataType::kBF16}) {
+    for (const DataType output : {DataType::kUnspecified, DataType::kF32,
+                                  DataType::kF16, DataType::kBF16}) {
       CaseOptions options = Sized(33, 300, 64);
       options.dtype = dtype;
       options.output.dtype = output;
@@ -94,39 +94,50 @@ constexpr NamedOption kOptions[] = {
     {"none", [](CaseOptions&) {}},
     {"scale", [](CaseOptions& o) { o.params.scale = 0.3f; }},
     {"zero scale", [](CaseOptions& o) { o.params.scale = 0.0f; }},
-    {"top left", [](CaseOptions& o) { o.params.causal = CausalMode::kTopLeft; }},
+    {"top left",
+     [](CaseOptions& o) { o.params.causal = CausalMode::kTopLeft; }},
     {"bottom right",
      [](CaseOptions& o) { o.params.causal = CausalMode::kBottomRight; }},
-    {"offset", [](CaseOptions& o) {
+    {"offset",
+     [](CaseOptions& o) {
        o.params.causal = CausalMode::kTopLeft;
        o.params.causal_offset = -5;
      }},
     {"left window", [](CaseOptions& o) { o.params.left_window = 9; }},
     {"right window", [](CaseOptions& o) { o.params.right_window = 3; }},
     {"softcap", [](CaseOptions& o) { o.params.softcap = 1.5f; }},
-    {"alibi", [](CaseOptions& o) {
+    {"alibi",
+     [](CaseOptions& o) {
        o.params.alibi_slopes.assign(static_cast<size_t>(o.num_q_heads), 0.125f);
        o.params.alibi_slopes.back() = -0.5f;
      }},
-    {"sinks", [](CaseOptions& o) {
+    {"sinks",
+     [](CaseOptions& o) {
        o.params.sinks.assign(static_cast<size_t>(o.num_q_heads), 1.25f);
        o.params.sinks.back() = 200.0f;
      }},
-    {"kv_lengths", [](CaseOptions& o) { o.kv_lengths = {o.kv_len / 2, 0}; }},
-    {"bool mask [q, kv]", [](CaseOptions& o) {
+    {"kv_lengths",
+     [](CaseOptions& o) {
+       o.kv_lengths = {o.kv_len / 2, 0};
+     }},
+    {"bool mask [q, kv]",
+     [](CaseOptions& o) {
        o.has_mask = true;
        o.mask_dims = {o.q_len, o.kv_len};
      }},
-    {"f32 mask [B, H, q, kv]", [](CaseOptions& o) {
+    {"f32 mask [B, H, q, kv]",
+     [](CaseOptions& o) {
        o.has_mask = true;
        o.mask_dtype = DataType::kF32;
        o.mask_dims = {o.batch_size, o.num_q_heads, o.q_len, o.kv_len};
      }},
-    {"short mask [H, 1, kv - 7]", [](CaseOptions& o) {
+    {"short mask [H, 1, kv - 7]",
+     [](CaseOptions& o) {
        o.has_mask = true;
        o.mask_dims = {o.num_q_heads, 1, o.kv_len - 7};
      }},
-    {"mask [q, 1]", [](CaseOptions& o) {
+    {"mask [q, 1]",
+     [](CaseOptions& o) {
        o.has_mask = true;
        o.mask_dtype = DataType::kF32;
        o.mask_dims = {o.q_len, 1};
@@ -151,9 +162,9 @@ TEST(PrefillKernelTest, MatchesReferenceForEveryPairOfOptions) {
       second.apply(options);
       const AttentionCase made = MakeCase(options);
       double ratio = 0;
-      ASSERT_EQ(CompareWithReference(made, RunPrefill(made, DefaultGemm()),
-                                     &ratio),
-                "")
+      ASSERT_EQ(
+          CompareWithReference(made, RunPrefill(made, DefaultGemm()), &ratio),
+          "")
           << first.name << " with " << second.name;
       worst = std::max(worst, ratio);
     }
@@ -219,7 +230,8 @@ TEST(PrefillKernelTest, LowestFiniteMaskAveragesInsteadOfForbidding) {
 
 TEST(PrefillKernelTest, RowWithoutKeysIsZeroWithMinusInfiniteLse) {
   CaseOptions options = Sized(5, 3, 8);
-  options.params.causal = CausalMode::kBottomRight;  // Rows 0 and 1 see nothing.
+  options.params.causal =
+      CausalMode::kBottomRight;  // Rows 0 and 1 see nothing.
   options.params.sinks = {1.0f, 2.0f};
   const AttentionCase made = MakeCase(options);
   const AttentionOutputs outputs = RunPrefill(made, DefaultGemm());

@@ -24,9 +24,12 @@ TensorSpec MakeTensorSpec(DataType dtype, Dims dims) {
 Dims TensorDims(const CaseOptions& o, int64_t heads, int64_t length,
                 int64_t dim) {
   switch (o.layout) {
-    case Layout::kBSHD: return {o.batch_size, length, heads, dim};
-    case Layout::kBSE: return {o.batch_size, length, heads * dim};
-    default: return {o.batch_size, heads, length, dim};
+    case Layout::kBSHD:
+      return {o.batch_size, length, heads, dim};
+    case Layout::kBSE:
+      return {o.batch_size, length, heads * dim};
+    default:
+      return {o.batch_size, heads, length, dim};
   }
 }
 
@@ -110,8 +113,10 @@ double ScoreError(const AttentionCase& c) {
 class ProblemComparison {
  public:
   ProblemComparison(const Problem& problem, double score_error, Worst& worst)
-      : p_(problem), reference_(AttendReference(problem)),
-        score_error_(score_error), worst_(worst) {}
+      : p_(problem),
+        reference_(AttendReference(problem)),
+        score_error_(score_error),
+        worst_(worst) {}
 
   void Run() {
     size_t row_index = 0;
@@ -157,9 +162,8 @@ class ProblemComparison {
     const bool are_scores = p_.weights_mode != WeightsMode::kProbabilities;
     for (size_t j = 0; j < n; ++j) {
       const double expected = reference_.weights[row_index * n + j];
-      const double scale =
-          are_scores ? score_error_ + std::fabs(expected)
-                     : score_error_ * std::fabs(expected);
+      const double scale = are_scores ? score_error_ + std::fabs(expected)
+                                      : score_error_ * std::fabs(expected);
       worst_.Check("weights", row_index * n + j, expected, double{got[j]},
                    0x1p-24 * 8 * scale + 1e-37);
     }
@@ -211,7 +215,8 @@ AttentionCase MakeCase(const CaseOptions& options) {
   AttentionCase made;
   made.spec = MakeSpec(options);
   auto plan = ValidateRequest(made.spec, RequestLimits{});
-  if (!plan.ok()) std::fprintf(stderr, "%s\n", plan.status().ToString().c_str());
+  if (!plan.ok())
+    std::fprintf(stderr, "%s\n", plan.status().ToString().c_str());
   ATTN_CHECK(plan.ok());
   made.plan = *std::move(plan);
   Random random(options.seed);
@@ -225,8 +230,7 @@ AttentionCase MakeCase(const CaseOptions& options) {
   return made;
 }
 
-std::vector<std::byte> RandomTensor(DataType dtype, int64_t n,
-                                    Random& random) {
+std::vector<std::byte> RandomTensor(DataType dtype, int64_t n, Random& random) {
   std::vector<std::byte> bytes(static_cast<size_t>(n * ElementBytes(dtype)));
   for (int64_t i = 0; i < n; ++i) {
     const auto value = static_cast<float>(random.Gaussian());

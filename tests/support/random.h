@@ -24,8 +24,8 @@ class Random {
 
   // In [low, high].
   int64_t Between(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(
-                     Next() % static_cast<uint64_t>(high - low + 1));
+    return low +
+           static_cast<int64_t>(Next() % static_cast<uint64_t>(high - low + 1));
   }
 
   bool Chance(double probability) { return Uniform() < probability; }

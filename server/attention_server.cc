@@ -1,0 +1,227 @@
+#include "server/attention_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/attention/tile_gemm.h"
+#include "core/base/cpu_topology.h"
+#include "core/base/status_macros.h"
+#include "core/engine/engine.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/resource_quota.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/attention_service.h"
+#include "server/health_service.h"
+#include "server/http_endpoint.h"
+#include "server/listen_address.h"
+#include "server/session_service.h"
+#include "server/statusz.h"
+
+namespace attn {
+namespace {
+
+EngineOptions EngineOptionsOf(const ServerConfig& config) {
+  EngineOptions options;
+  options.num_workers = config.workers > 0 ? config.workers : UsableCpus();
+  options.admission = {.max_queue_tasks = config.max_queue_tasks,
+                       .max_queue_bytes = config.max_queue_bytes,
+                       .max_queue_wait = config.max_queue_wait,
+                       .num_workers = options.num_workers};
+  options.batching.max_batch_tasks = config.max_batch_tasks;
+  options.batching.max_batch_delay = config.max_batch_delay;
+  // Size classes waste up to a fifth, and replies outlive their place in the
+  // queue until they are sent.
+  options.max_pool_bytes =
+      config.max_queue_bytes + config.max_queue_bytes / 2 +
+      2 * (config.max_request_bytes + config.max_reply_bytes);
+  return options;
+}
+
+// gRPC's own limits sit above ours as the last guard: what is between them gets
+// our error with the numbers.
+int GuardBytes(int64_t our_limit) {
+  return static_cast<int>(
+      std::min<int64_t>(2 * our_limit, std::numeric_limits<int>::max()));
+}
+
+class WiredServer final : public AttentionServer {
+ public:
+  WiredServer(const ServerConfig& config, const Log& log, const Clock& clock)
+      : config_(config),
+        clock_(clock),
+        start_(clock.Now()),
+        options_(EngineOptionsOf(config)),
+        failure_log_(log, clock) {}
+
+  ~WiredServer() override {
+    if (grpc_server_ != nullptr) ShutDown(Duration{});
+    failure_log_.Flush();
+  }
+
+  absl::Status Listen() {
+    CapSimdIsa(config_.max_isa);
+    MakeEngine();
+    ATTN_RETURN_IF_ERROR(ListenHttp());
+    ATTN_RETURN_IF_ERROR(ListenGrpc());
+    is_ready_ = true;
+    health_->SetServing(true);
+    return absl::OkStatus();
+  }
+
+  std::string grpc_address() const override { return grpc_address_; }
+  std::string http_address() const override { return http_address_; }
+
+  void BecomeUnready() override {
+    is_ready_ = false;
+    metrics_->SetDraining(true);
+    health_->SetServing(false);
+  }
+
+  void RefuseCalls() override {
+    engine_->StartDraining();
+    health_->EndWatches();
+  }
+
+  void ShutDown(Duration grace) override {
+    BecomeUnready();
+    RefuseCalls();
+    // What does not finish in time is cancelled, which empties the queue.
+    grpc_server_->Shutdown(
+        std::chrono::system_clock::now() +
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(grace));
+    grpc_server_->Wait();
+  }
+
+ private:
+  void MakeEngine();
+  absl::Status ListenHttp();
+  absl::Status ListenGrpc();
+  StatuszFacts Facts() const;
+
+  const ServerConfig config_;
+  const Clock& clock_;
+  const TimePoint start_;
+  const EngineOptions options_;
+  FailureLog failure_log_;
+  std::atomic<bool> is_ready_{false};
+  std::string isa_;
+  std::string library_;
+  std::string grpc_address_;
+  std::string http_address_;
+
+  // In the order in which they are made; each uses those above it.
+  std::unique_ptr<PrometheusMetrics> metrics_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<AttendContext> context_;
+  std::unique_ptr<AttentionService> attention_;
+  std::unique_ptr<SessionService> sessions_;
+  std::unique_ptr<HealthService> health_;
+  std::unique_ptr<HttpEndpoint> http_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+};
+
+void WiredServer::MakeEngine() {
+  std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
+  library_ = gemm->Description();
+  isa_ = absl::StrCat(ChosenSimdIsa(), " (", library_, " ", gemm->ChosenIsa(),
+                      ")");
+  metrics_ = std::make_unique<PrometheusMetrics>(PrometheusMetrics::Options{
+      .version = ServerVersion(),
+      .onednn = library_,
+      .isa = isa_,
+      .workers = options_.num_workers,
+      .kv_bytes_limit = config_.kv_memory_bytes,
+      .pool_bytes = [this] { return engine_->pool().bytes(); }});
+  engine_ =
+      std::make_unique<Engine>(options_, std::move(gemm), clock_, *metrics_);
+  context_ = std::make_unique<AttendContext>(
+      AttendContext{.engine = *engine_,
+                    .clock = clock_,
+                    .metrics = *metrics_,
+                    .failure_log = failure_log_,
+                    .max_request_bytes = config_.max_request_bytes,
+                    .limits = {.max_reply_bytes = config_.max_reply_bytes}});
+  attention_ = std::make_unique<AttentionService>(*context_);
+  sessions_ = std::make_unique<SessionService>(*metrics_, clock_);
+  health_ = std::make_unique<HealthService>(*metrics_, clock_);
+}
+
+absl::Status WiredServer::ListenHttp() {
+  HttpHandlers handlers{.metrics = [this] { return metrics_->Render(); },
+                        .is_ready = [this] { return is_ready_.load(); },
+                        .statusz =
+                            [this](PageFormat format) {
+                              return format == PageFormat::kJson
+                                         ? RenderStatuszJson(Facts())
+                                         : RenderStatuszHtml(Facts());
+                            }};
+  ATTN_ASSIGN_OR_RETURN(
+      http_, HttpEndpoint::Start(config_.http_address, std::move(handlers)));
+  ATTN_ASSIGN_OR_RETURN(ListenAddress address,
+                        ParseListenAddress(config_.http_address));
+  address.port = http_->port();
+  http_address_ = FormatListenAddress(address);
+  return absl::OkStatus();
+}
+
+absl::Status WiredServer::ListenGrpc() {
+  ATTN_ASSIGN_OR_RETURN(ListenAddress address,
+                        ParseListenAddress(config_.grpc_address));
+  if (config_.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(FormatListenAddress(address),
+                           grpc::InsecureServerCredentials(), &port);
+  // A second server on the port would silently take half of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Idle connections that never finish their handshake hold a descriptor.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
+  builder.SetMaxReceiveMessageSize(GuardBytes(config_.max_request_bytes));
+  builder.SetMaxSendMessageSize(GuardBytes(config_.max_reply_bytes));
+  // Tensors do not compress, and decompression is a way to be flooded.
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder.RegisterService(attention_.get());
+  builder.RegisterService(sessions_.get());
+  builder.RegisterService(health_.get());
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr) {
+    return absl::UnavailableError(
+        absl::StrCat("grpc-address: cannot listen on ", config_.grpc_address));
+  }
+  if (!address.is_unix()) address.port = port;
+  grpc_address_ = FormatListenAddress(address);
+  return absl::OkStatus();
+}
+
+StatuszFacts WiredServer::Facts() const {
+  return {.version = ServerVersion(),
+          .onednn = library_,
+          .isa = isa_,
+          .uptime = clock_.Now() - start_,
+          .ready = is_ready_,
+          .workers = engine_->num_workers(),
+          .totals = metrics_->Totals(),
+          .pool_bytes = engine_->pool().bytes(),
+          .config = PrintConfig(config_)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AttentionServer>> AttentionServer::Start(
+    const ServerConfig& config, const Log& log, const Clock& clock) {
+  auto server = std::make_unique<WiredServer>(config, log, clock);
+  ATTN_RETURN_IF_ERROR(server->Listen());
+  return server;
+}
+
+std::string ServerVersion() { return ATTN_VERSION; }
+
+}  // namespace attn

@@ -1,0 +1,108 @@
+// attnserve: reads its settings, starts the server, drains it at the first
+// SIGTERM. Wiring only. Exit codes: 0 after a drain, 1 when it cannot serve, 2
+// for settings that are not understood.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/cpu_topology.h"
+#include "google/protobuf/stubs/logging.h"
+#include "server/attention_server.h"
+#include "server/command_line.h"
+#include "server/drain.h"
+#include "server/healthcheck.h"
+#include "server/log.h"
+#include "server/signal_listener.h"
+
+namespace attn {
+namespace {
+
+std::vector<std::string> Environment() {
+  std::vector<std::string> entries;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    entries.emplace_back(*entry);
+  }
+  return entries;
+}
+
+void Drain(AttentionServer& server, const ServerConfig& config, const Log& log,
+           const Clock& clock, DrainEvents& events) {
+  const DrainSteps steps{
+      .become_unready =
+          [&] {
+            log.Info("draining: not ready, still accepting calls");
+            server.BecomeUnready();
+          },
+      .refuse_calls =
+          [&] {
+            log.Info("draining: refusing new calls");
+            server.RefuseCalls();
+          },
+      .shut_down = [&](Duration grace) { server.ShutDown(grace); },
+      .exit_now =
+          [&] {
+            log.Warning("ending at once; calls under way are lost");
+            _exit(0);
+          }};
+  RunDrain({.delay = config.drain_delay, .timeout = config.drain_timeout},
+           steps, clock, events);
+  log.Info("drained");
+}
+
+int Serve(const ServerConfig& config) {
+  const Log log(config.log_level, config.log_format);
+  const SteadyClock clock;
+  DrainEventQueue events(clock);
+  const auto listener =
+      SignalListener::Start([&events] { events.Post(DrainEvent::kSignal); });
+  if (!listener.ok()) {
+    log.Error("cannot start", {{"reason", listener.status().ToString()}});
+    return 1;
+  }
+  const auto server = AttentionServer::Start(config, log, clock);
+  if (!server.ok()) {
+    const auto message = server.status().message();
+    log.Error("cannot start",
+              {{"reason", std::string_view(message.data(), message.size())}});
+    return 1;
+  }
+  log.Info("serving", {{"grpc", (*server)->grpc_address()},
+                       {"http", (*server)->http_address()},
+                       {"version", ServerVersion()}});
+  Drain(**server, config, log, clock, events);
+  return 0;
+}
+
+int Run(int argc, char** argv) {
+  // Protobuf would write what clients send wrong to standard error.
+  google::protobuf::SetLogHandler(nullptr);
+  const auto invocation = ParseCommandLine(
+      {argv + 1, argv + argc}, Environment(),
+      {.version = ServerVersion(), .usable_memory_bytes = UsableMemoryBytes()});
+  if (!invocation.ok()) {
+    std::cerr << "attnserve: " << invocation.status().message() << "\n";
+    return 2;
+  }
+  switch (invocation->action) {
+    case Action::kShowText:
+      std::cout << invocation->text;
+      return 0;
+    case Action::kHealthcheck:
+      return RunHealthcheck(invocation->healthcheck, std::cout);
+    case Action::kServe:
+      break;
+  }
+  return Serve(invocation->config);
+}
+
+}  // namespace
+}  // namespace attn
+
+int main(int argc, char** argv) {
+  attn::BlockShutdownSignals();
+  return attn::Run(argc, argv);
+}
