@@ -165,7 +165,9 @@ void LeaseAtRandom(BufferPool& pool, uint64_t seed, int64_t rounds) {
     for (const PooledBuffer& buffer : held) {
       ASSERT_EQ(buffer.data()[63], static_cast<std::byte>(seed));
     }
-    if (held.size() > 6 || !lease.ok()) held.erase(held.begin());
+    if (held.size() > 6 || (!lease.ok() && !held.empty())) {
+      held.erase(held.begin());
+    }
     ASSERT_LE(pool.bytes(), 512 * kKiB);
   }
 }
