@@ -37,8 +37,7 @@ std::string ErrorOf(const std::vector<std::string>& args,
 
 // A config file of this text, one for each process and name.
 std::string WriteFile(const std::string& name, const std::string& text) {
-  const std::string path =
-      testing::TempDir() + name + "." + std::to_string(getpid());
+  std::string path = testing::TempDir() + name + "." + std::to_string(getpid());
   std::ofstream(path) << text;
   return path;
 }

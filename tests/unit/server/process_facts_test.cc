@@ -11,8 +11,7 @@ namespace {
 
 // A /proc of our own, with a process whose name is as awkward as can be.
 std::string MakeProc() {
-  const std::string root =
-      testing::TempDir() + "proc." + std::to_string(getpid());
+  std::string root = testing::TempDir() + "proc." + std::to_string(getpid());
   std::filesystem::create_directories(root + "/self/fd");
   std::ofstream(root + "/self/stat")
       << "7 (a) b (c) S 1 7 7 0 -1 4194560 9 0 0 0 250 50 0 0 20 0 12 0 300 "
