@@ -137,7 +137,6 @@ bool Engine::AwaitIdle(TimePoint deadline) {
 
 void Engine::Abort() {
   for (const TaskPtr& task : scheduler_.TakeAll()) {
-    metrics_.TaskShed(Reason::kDraining);
     EndQueued(task, Outcome::kShed);
   }
   std::shared_ptr<ActiveBatch> active;
@@ -147,10 +146,7 @@ void Engine::Abort() {
   }
   if (active == nullptr) return;
   for (const TaskPtr& task : active->tasks()) {
-    auto& attention_task = static_cast<AttentionTask&>(*task);
-    if (attention_task.verdict_.Decide(Outcome::kShed)) {
-      metrics_.TaskShed(Reason::kDraining);
-    }
+    static_cast<AttentionTask&>(*task).verdict_.Decide(Outcome::kShed);
   }
 }
 
@@ -280,6 +276,7 @@ void Engine::Conclude(AttentionTask& task) {
   task.status_ = StatusOf(outcome);
   task.buffers_.inputs = PooledBuffer();
   task.ticket_ = AdmissionTicket();
+  if (outcome == Outcome::kShed) metrics_.TaskShed(Reason::kDraining);
   metrics_.TaskFinished(outcome, task.facts().kind, task.times_);
   std::exchange(task.done_, nullptr)(task);
   absl::MutexLock lock(&mutex_);
