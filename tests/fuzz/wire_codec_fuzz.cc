@@ -1,0 +1,63 @@
+// Any bytes as an AttendRequest and as an AttendBatchRequest, in fragments:
+// must decode or be refused, agree with protobuf's own parser about the tensors,
+// and never claim a byte outside of the message. Whatever decodes goes
+// through validation, too.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "attn/v1/attention.pb.h"
+#include "core/attention/validate.h"
+#include "core/base/check.h"
+#include "core/base/error.h"
+#include "google/protobuf/stubs/logging.h"
+#include "server/wire_codec.h"
+
+namespace attn {
+namespace {
+
+void CheckPlace(const FragmentedBytes& bytes, const ByteRange& place) {
+  ATTN_CHECK(place.offset >= 0 && place.size >= 0);
+  ATTN_CHECK(place.offset + place.size <= bytes.size());
+}
+
+void CheckRequest(const FragmentedBytes& bytes, ByteRange range) {
+  const DecodedRequest decoded = DecodeRequest(bytes, range);
+  if (!decoded.status.ok()) return;
+  CheckPlace(bytes, decoded.places.query);
+  CheckPlace(bytes, decoded.places.key);
+  CheckPlace(bytes, decoded.places.value);
+  CheckPlace(bytes, decoded.places.attn_mask);
+  std::string text(static_cast<size_t>(range.size), '\0');
+  bytes.CopyTo(range, text.data());
+  v1::AttendRequest parsed;
+  // Groups nested a hundred deep are where the two parsers' limits differ.
+  if (!parsed.ParseFromString(text)) return;
+  ATTN_CHECK(static_cast<int64_t>(parsed.query().data().size()) ==
+             decoded.places.query.size);
+  const auto plan = ValidateRequest(decoded.spec, RequestLimits{});
+  ATTN_CHECK(plan.ok() || ReasonOf(plan.status()) != Reason::kNone);
+  if (plan.ok()) ATTN_CHECK(plan->input_bytes() <= bytes.size());
+}
+
+}  // namespace
+}  // namespace attn
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  google::protobuf::SetLogHandler(nullptr);
+  if (size == 0) return 0;
+  // The first byte says how the network cut the rest.
+  const size_t fragment = data[0] == 0 ? size : data[0];
+  attn::FragmentedBytes bytes;
+  for (size_t at = 1; at < size; at += fragment) {
+    bytes.Append(data + at, std::min(fragment, size - at));
+  }
+  attn::CheckRequest(bytes, bytes.whole());
+  const auto requests = attn::DecodeBatch(bytes);
+  if (!requests.ok()) return 0;
+  for (const attn::ByteRange& range : *requests) {
+    attn::CheckRequest(bytes, range);
+  }
+  return 0;
+}
