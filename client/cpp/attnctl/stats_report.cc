@@ -106,8 +106,8 @@ std::string RenderStats(const MetricSet& metrics) {
       "\nworkers        ", value("attn_workers_busy"), " of ",     //
       value("attn_workers"), " busy",                              //
       "\nbatches        ", value("attn_batches_total"), ", ",      //
-      absl::StrFormat("%s tasks on average",
-                      Number(metrics.Mean("attn_batch_size"))),          //
+      absl::StrFormat("%.2f tasks on average",
+                      metrics.Mean("attn_batch_size")),                  //
       "\nsessions       ", value("attn_sessions"), ", ",                 //
       value("attn_kv_bytes"), " KV bytes of ",                           //
       value("attn_kv_bytes_limit"),                                      //

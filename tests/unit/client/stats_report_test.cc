@@ -28,7 +28,7 @@ TEST(StatsReportTest, TextNamesTasksBatchesAndStages) {
   EXPECT_THAT(text, HasSubstr("isa avx2, version 0.1.0"));
   EXPECT_THAT(text, HasSubstr("5 admitted: 4 completed, 1 expired"));
   EXPECT_THAT(text, HasSubstr("2 QUEUE_FULL"));
-  EXPECT_THAT(text, HasSubstr("2.5 tasks on average"));
+  EXPECT_THAT(text, HasSubstr("2.50 tasks on average"));
   EXPECT_THAT(text, HasSubstr("queue wait              2      0.500"));
 }
 
