@@ -6,8 +6,10 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <vector>
 
+#include "core/engine/float_mode.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
@@ -73,6 +75,18 @@ TEST(ScoreOpsTest, SoftcapMuchLargerThanScoresChangesNothing) {
   ExpectMatchesTwin(
       5, [](float* row, int64_t n) { SoftcapRow(row, n, 1e30f); },
       [](double s, int64_t) { return s; }, 8 * kEpsilon, 0);
+}
+
+// Workers flush denormals, which 1 / cap and score / cap are here.
+TEST(ScoreOpsTest, LargestSoftcapChangesNothingOnAWorker) {
+  std::vector<float> row = RandomRow(37, 5, 1);
+  const std::vector<float> before = row;
+  std::thread worker([&] {
+    FlushDenormals();
+    SoftcapRow(row.data(), std::ssize(row), kLargest);
+  });
+  worker.join();
+  EXPECT_EQ(row, before);
 }
 
 TEST(ScoreOpsTest, SoftcapOfInfinityIsTheCap) {

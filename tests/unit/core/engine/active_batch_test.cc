@@ -87,8 +87,8 @@ TEST(ActiveBatchTest, TaskWithoutUnitsGetsAnEmptyItem) {
 
 TEST(ActiveBatchTest, UrgentItemsComeFirstThenLargeOnes) {
   const TaskPtr small = MakeTask(Sized(8), Priority::kUnspecified);
-  const TaskPtr large = MakeTask(Sized(200), Priority::kNormal);
-  const TaskPtr low = MakeTask(Sized(250), Priority::kLow);
+  const TaskPtr large = MakeTask(Sized(150), Priority::kNormal);
+  const TaskPtr low = MakeTask(Sized(180), Priority::kLow);
   const TaskPtr high = MakeTask(Sized(4), Priority::kHigh);
   ActiveBatch batch = MakeBatch({low, small, large, high});
   std::vector<Task*> order;

@@ -52,7 +52,8 @@ class Pending {
   std::shared_ptr<News> news_ = std::make_shared<News>();
 };
 
-// A small decode step: one work item.
+// A small decode step: one work item, a product for each head.
+inline constexpr int64_t kProductsOfSmallCase = 2;
 inline AttentionCase SmallCase(int64_t head_dim, uint64_t seed = 1) {
   CaseOptions options;
   options.head_dim = head_dim;
@@ -60,14 +61,15 @@ inline AttentionCase SmallCase(int64_t head_dim, uint64_t seed = 1) {
   return MakeCase(options);
 }
 
-// A prefill of four work items, one for each half of each head.
+// A prefill of four work items, one for each half of each head; a product for
+// each of the two tiles of keys.
+inline constexpr int64_t kProductsOfAnItem = 2;
 inline AttentionCase LargeCase(int64_t head_dim) {
   CaseOptions options;
   options.q_len = options.kv_len = 512;
   options.head_dim = head_dim;
   return MakeCase(options);
 }
-inline constexpr int64_t kItemsOfLargeCase = 4;
 
 // Waits for what happens soon on another thread without being signalled.
 template <typename Condition>

@@ -109,8 +109,8 @@ TEST_F(EngineTest, DeadlineThatPassesBetweenWorkItemsExpires) {
   clock_.Advance(milliseconds(5));
   control_.Open();
   EXPECT_EQ(late.Await(), absl::StatusCode::kDeadlineExceeded);
-  // Two key tiles of the one item that had begun.
-  EXPECT_EQ(control_.held(), 2) << "later items are not computed";
+  EXPECT_EQ(control_.held(), kProductsOfAnItem)
+      << "later items are not computed";
   AwaitIdle();
   ExpectBalancedBooks();
 }
@@ -147,7 +147,7 @@ TEST_F(EngineTest, CancelledWhileRunningEndsAtTheNextItem) {
   EXPECT_FALSE(running.is_done());
   control_.Open();
   EXPECT_EQ(running.Await(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(control_.held(), 2);
+  EXPECT_EQ(control_.held(), kProductsOfAnItem);
   AwaitIdle();
   EXPECT_EQ(running.num_calls(), 1);
   ExpectBalancedBooks();
@@ -166,7 +166,7 @@ TEST_F(EngineTest, CancelledInTheBatchIsNotComputed) {
   control_.Open();
   EXPECT_EQ(large.Await(), absl::StatusCode::kCancelled);
   EXPECT_EQ(large.task()->batch_size(), 2);
-  EXPECT_EQ(control_.held(), 1) << "only the first task's product";
+  EXPECT_EQ(control_.held(), kProductsOfSmallCase) << "the first task's";
   AwaitIdle();
   EXPECT_EQ(large.num_calls(), 1);
   ExpectBalancedBooks();
@@ -223,7 +223,7 @@ TEST_F(EngineTest, AbortShedsQueueAndRunningTasks) {
   }
   control_.Open();
   EXPECT_EQ(running.Await(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(control_.held(), 2);
+  EXPECT_EQ(control_.held(), kProductsOfAnItem);
   AwaitIdle();
   EXPECT_EQ(metrics_.finished(Outcome::kShed), 3);
   ExpectBalancedBooks();
@@ -347,7 +347,8 @@ TEST_F(EngineTest, UrgentTaskOvertakesInsideABatch) {
   control_.Open();
   large.Await();
   EXPECT_EQ(large.task()->batch_size(), 2);
-  EXPECT_EQ(held_before, 1) << "no product of the large one came before";
+  EXPECT_EQ(held_before, kProductsOfSmallCase)
+      << "no product of the large one came before";
 }
 
 TEST_F(EngineTest, RequestsWithoutWorkEndAsAllOthers) {
