@@ -155,10 +155,11 @@ absl::Status Load(const std::string& path, DType dtype, Tensor& tensor) {
   if (read.ok() && dtype != DType::kUnspecified && read->dtype() != dtype) {
     read = read->ConvertTo(dtype);
   }
-  if (read.ok()) {
-    tensor = *std::move(read);
+  if (!read.ok()) {
+    return read.status();
   }
-  return read.status();
+  tensor = *std::move(read);
+  return absl::OkStatus();
 }
 
 bool AsksForRope(const client::RopeParams& rope) {

@@ -20,6 +20,7 @@ CLI::Option* AddEnumFlag(CLI::App& app, const std::string& flag, Enum& target,
                          const std::map<std::string, Enum>& names,
                          const std::string& help) {
   std::vector<std::string> keys;
+  keys.reserve(names.size());
   for (const auto& [name, value] : names) {
     keys.push_back(name);
   }
