@@ -32,11 +32,11 @@ constexpr std::array<std::string_view, 10> kRefusedReasons{
     "NOT_SERVED",
     kOther};
 
-template <size_t count>
+template <size_t Count>
 void AddCounters(prometheus::Registry& registry, const FamilyText& text,
                  const std::string& label,
-                 const std::array<std::string_view, count>& values,
-                 std::array<prometheus::Counter*, count>& counters) {
+                 const std::array<std::string_view, Count>& values,
+                 std::array<prometheus::Counter*, Count>& counters) {
   size_t i = 0;
   for (const std::string_view value : values) {
     counters[i++] = AddCounter(registry, text, {{label, std::string(value)}});

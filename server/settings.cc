@@ -220,8 +220,7 @@ void AddSessions(std::vector<Setting>& settings) {
       {"kv-memory", kSessions,
        "Memory for sessions. The default is half of what the cgroup or the "
        "machine allows."},
-      &ServerConfig::kv_memory_bytes,
-      {.min = kMiB, .max = 1024 * 1024 * kGiB}));
+      &ServerConfig::kv_memory_bytes, {.min = kMiB, .max = kMiB * kGiB}));
   settings.push_back(IntegerSetting(
       {"max-sessions", kSessions, "Sessions that may exist at once."},
       &ServerConfig::max_sessions, {.min = 1, .max = 100'000'000}));
