@@ -67,9 +67,13 @@ Floats Exp2(Floats x) {
 void Softcap(float* scores, int64_t n, float cap) {
   const FloatTag tag;
   const auto caps = hn::Set(tag, cap);
-  const auto inverse = hn::Set(tag, 1.0f / cap);
+  // Below 2^-12 of the cap tanh is its argument to 2^-25. Besides, for large
+  // caps score / cap and 1 / cap are denormal, which workers flush to 0.
+  const auto linear_below = hn::Set(tag, cap * 0x1p-12f);
   TransformRow(scores, n, [&](Floats score, int64_t) {
-    return hn::Mul(caps, hn::Tanh(tag, hn::Mul(score, inverse)));
+    const auto capped = hn::Mul(caps, hn::Tanh(tag, hn::Div(score, caps)));
+    const auto is_linear = hn::Lt(hn::Abs(score), linear_below);
+    return hn::IfThenElse(is_linear, score, capped);
   });
 }
 
