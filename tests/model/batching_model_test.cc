@@ -86,16 +86,16 @@ class QueueModel {
   Taken Take(TimePoint now) {
     Taken taken;
     if (!IsReady(now)) return taken;
-    std::sort(queued_.begin(), queued_.end(),
-              [](const auto& a, const auto& b) { return a.Order() < b.Order(); });
+    std::sort(queued_.begin(), queued_.end(), [](const auto& a, const auto& b) {
+      return a.Order() < b.Order();
+    });
     double cost = 0;
     size_t i = 0;
     for (; i < queued_.size(); ++i) {
       const Queued& task = queued_[i];
-      const bool is_full =
-          std::ssize(taken.batch) == limits_.max_batch_tasks ||
-          (!taken.batch.empty() &&
-           cost + task.facts.cost > limits_.max_batch_cost);
+      const bool is_full = std::ssize(taken.batch) == limits_.max_batch_tasks ||
+                           (!taken.batch.empty() &&
+                            cost + task.facts.cost > limits_.max_batch_cost);
       if (is_full) break;
       const bool is_late = task.facts.deadline <= now;
       (is_late ? taken.expired : taken.batch).push_back(task.id);
@@ -161,7 +161,8 @@ class Simulation {
     if (choice < 0.45) return Admit();
     if (choice < 0.55) return RemoveOne();
     if (choice < 0.70) return TakeBatch();
-    if (choice < 0.80) return clock_.Advance(milliseconds(random_.Between(0, 300)));
+    if (choice < 0.80)
+      return clock_.Advance(milliseconds(random_.Between(0, 300)));
     if (choice < 0.90) return WorkOne();
     EndOne();
   }
@@ -255,8 +256,8 @@ class Simulation {
   }
 
   int64_t AnyOf(const std::map<int64_t, TaskPtr>& tasks) {
-    return std::next(tasks.begin(),
-                     random_.Between(0, std::ssize(tasks) - 1))->first;
+    return std::next(tasks.begin(), random_.Between(0, std::ssize(tasks) - 1))
+        ->first;
   }
 
   int64_t BytesInHouse() const {

@@ -38,7 +38,8 @@ TEST(AttentionPlanTest, LengthsShiftAllButTopLeft) {
 TEST(AttentionPlanTest, GivenOffsetOverridesEveryMode) {
   for (const CausalMode causal :
        {CausalMode::kNone, CausalMode::kTopLeft, CausalMode::kBottomRight}) {
-    for (const int64_t offset : {INT64_MIN, int64_t{-1}, int64_t{0}, INT64_MAX}) {
+    for (const int64_t offset :
+         {INT64_MIN, int64_t{-1}, int64_t{0}, INT64_MAX}) {
       AttentionPlan plan = Plan(causal);
       plan.kv_lengths = {9, 3};
       plan.params.causal_offset = offset;

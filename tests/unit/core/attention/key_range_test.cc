@@ -41,8 +41,8 @@ void ExpectExact(const KeyStructure& s, int64_t row) {
 
 const std::vector<int64_t>& Offsets() {
   static const std::vector<int64_t> offsets = {
-      kMin, kMin + 1, kMin / 2, -10, -3, -1,      0,
-      1,    2,        5,        9,   11, kMax / 2, kMax - 5, kMax - 1, kMax};
+      kMin, kMin + 1, kMin / 2, -10, -3,       -1,       0,        1,
+      2,    5,        9,        11,  kMax / 2, kMax - 5, kMax - 1, kMax};
   return offsets;
 }
 
@@ -52,8 +52,8 @@ const std::vector<std::optional<int64_t>>& Windows() {
   return windows;
 }
 
-class KeyRangeTest
-    : public testing::TestWithParam<std::tuple<bool, int64_t>> {};
+class KeyRangeTest : public testing::TestWithParam<std::tuple<bool, int64_t>> {
+};
 
 TEST_P(KeyRangeTest, HoldsExactlyTheAllowedKeys) {
   const auto [is_causal, kv_limit] = GetParam();

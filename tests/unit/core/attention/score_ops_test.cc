@@ -104,8 +104,7 @@ TEST(ScoreOpsTest, AlibiAddsSlopeTimesDistance) {
     for (const float slope : {0.0f, 0.25f, -1.5f}) {
       const double wide = slope;
       ExpectMatchesTwin(
-          2,
-          [&](float* row, int64_t n) { AddAlibiRow(row, n, slope, first); },
+          2, [&](float* row, int64_t n) { AddAlibiRow(row, n, slope, first); },
           [&](double s, int64_t j) {
             return s + wide * (first + static_cast<double>(j));
           },
@@ -158,12 +157,16 @@ TEST(ScoreOpsTest, BiasOfMinusInfinityWinsOverNanAndInfinity) {
 }
 
 TEST(ScoreOpsTest, OutsideOfTheRangeIsForbidden) {
-  for (const KeyRange range : {KeyRange{0, 0}, {0, 9}, {3, 7}, {100, 105},
-                               {7, 3}, {103, 200}, {0, INT64_MAX},
+  for (const KeyRange range : {KeyRange{0, 0},
+                               {0, 9},
+                               {3, 7},
+                               {100, 105},
+                               {7, 3},
+                               {103, 200},
+                               {0, INT64_MAX},
                                {INT64_MAX, INT64_MAX}}) {
     ExpectMatchesTwin(
-        1,
-        [&](float* row, int64_t n) { ForbidOutside(row, n, 100, range); },
+        1, [&](float* row, int64_t n) { ForbidOutside(row, n, 100, range); },
         [&](double s, int64_t j) {
           return range.Contains(100 + j) ? s : -double{kInfinity};
         },
@@ -274,8 +277,8 @@ TEST(SoftmaxStepTest, SumsPowersAtEveryLength) {
       ASSERT_EQ(rows.max[r], max);
       double sum = 0;
       for (int64_t j = 0; j < n; ++j) {
-        const double power = std::exp2(static_cast<double>(row[j]) -
-                                       static_cast<double>(max));
+        const double power =
+            std::exp2(static_cast<double>(row[j]) - static_cast<double>(max));
         const float got = powers[r * 80 + static_cast<size_t>(j)];
         ASSERT_NEAR(got, power, power * (2e-7 + 40 * kEpsilon));
         sum += power;

@@ -132,7 +132,8 @@ TEST_P(TileGemmTest, WithoutAccumulateTheOldContentIsIgnored) {
 }
 
 TEST_P(TileGemmTest, RepetitionGivesTheSameBits) {
-  for (const GemmShape& shape : {Shape(100, 256, 64, 0), Shape(37, 65, 33, 1)}) {
+  for (const GemmShape& shape :
+       {Shape(100, 256, 64, 0), Shape(37, 65, 33, 1)}) {
     const Operands o(shape);
     const std::vector<float> first = o.Multiply(*gemm_, true);
     for (int i = 0; i < 5; ++i) ASSERT_EQ(o.Multiply(*gemm_, true), first);

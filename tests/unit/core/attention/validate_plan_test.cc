@@ -37,8 +37,8 @@ std::vector<int64_t> SizesOf(const Geometry& g) {
 }
 
 TEST(ValidatePlanTest, EveryLayoutGivesTheSameGeometry) {
-  for (const Layout layout : {Layout::kUnspecified, Layout::kBHSD,
-                              Layout::kBSHD, Layout::kBSE}) {
+  for (const Layout layout :
+       {Layout::kUnspecified, Layout::kBHSD, Layout::kBSHD, Layout::kBSE}) {
     CaseOptions options = Options();
     options.layout = layout;
     const AttentionPlan plan = PlanOf(options);
@@ -117,12 +117,18 @@ struct MaskCase {
 
 TEST(ValidatePlanTest, MaskStridesAreZeroWhereItIsBroadcast) {
   const MaskCase cases[] = {
-      {{2, 4, 3, 5}, {60, 15, 5, 1}, 5}, {{1, 4, 3, 5}, {0, 15, 5, 1}, 5},
-      {{2, 1, 3, 5}, {15, 0, 5, 1}, 5},  {{2, 1, 1, 5}, {5, 0, 0, 1}, 5},
-      {{3, 5}, {0, 0, 5, 1}, 5},         {{5}, {0, 0, 0, 1}, 5},
-      {{1}, {0, 0, 0, 0}, 5},            {{}, {0, 0, 0, 0}, 5},
-      {{3, 1}, {0, 0, 1, 0}, 5},         {{2, 1, 3, 1}, {3, 0, 1, 0}, 5},
-      {{3, 2}, {0, 0, 2, 1}, 2},         {{3, 0}, {0, 0, 1, 1}, 0},
+      {{2, 4, 3, 5}, {60, 15, 5, 1}, 5},
+      {{1, 4, 3, 5}, {0, 15, 5, 1}, 5},
+      {{2, 1, 3, 5}, {15, 0, 5, 1}, 5},
+      {{2, 1, 1, 5}, {5, 0, 0, 1}, 5},
+      {{3, 5}, {0, 0, 5, 1}, 5},
+      {{5}, {0, 0, 0, 1}, 5},
+      {{1}, {0, 0, 0, 0}, 5},
+      {{}, {0, 0, 0, 0}, 5},
+      {{3, 1}, {0, 0, 1, 0}, 5},
+      {{2, 1, 3, 1}, {3, 0, 1, 0}, 5},
+      {{3, 2}, {0, 0, 2, 1}, 2},
+      {{3, 0}, {0, 0, 1, 1}, 0},
   };
   for (const MaskCase& c : cases) {
     CaseOptions options = Options();

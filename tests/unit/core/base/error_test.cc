@@ -11,8 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 
 TEST(ErrorTest, InvalidTensorSaysFieldRuleAndFound) {
-  const absl::Status status = InvalidTensor(
-      "key.shape[3]", "must equal query.shape[3]", "64 vs 128");
+  const absl::Status status =
+      InvalidTensor("key.shape[3]", "must equal query.shape[3]", "64 vs 128");
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "key.shape[3] must equal query.shape[3]; got 64 vs 128");
@@ -67,10 +67,10 @@ TEST(ErrorTest, OtherStatusesHaveNoParts) {
 TEST(ErrorTest, EveryReasonSurvivesTheRoundTripUnderItsOwnName) {
   std::set<std::string_view> names;
   constexpr Reason kAll[] = {
-      Reason::kNone,         Reason::kInvalidTensor,
+      Reason::kNone,          Reason::kInvalidTensor,
       Reason::kInvalidOption, Reason::kRequestTooLarge,
-      Reason::kQueueFull,    Reason::kDeadlineUnreachable,
-      Reason::kDraining,     Reason::kNotServed};
+      Reason::kQueueFull,     Reason::kDeadlineUnreachable,
+      Reason::kDraining,      Reason::kNotServed};
   for (const Reason reason : kAll) {
     EXPECT_EQ(ReasonOf(MakeError(absl::StatusCode::kUnknown, reason, "m")),
               reason);

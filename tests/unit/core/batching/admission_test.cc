@@ -110,8 +110,9 @@ TEST_F(AdmissionTest, BoundsTheEstimatedWait) {
   Configure({.max_queue_wait = seconds(2)});
   LearnRate();
   const AdmissionTicket a = MustAdmit(Facts(1, 2001));
-  ExpectQueueFull(Facts(1, 1),
-                  "the wait would be about 2.0 s and may be no more than 2.0 s");
+  ExpectQueueFull(
+      Facts(1, 1),
+      "the wait would be about 2.0 s and may be no more than 2.0 s");
 }
 
 TEST_F(AdmissionTest, RetryTimeGrowsWithTheWait) {

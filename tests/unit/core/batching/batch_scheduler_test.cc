@@ -165,8 +165,7 @@ TEST_F(BatchSchedulerTest, HighOvertakesNormalUpToAHundredMsOlder) {
   Schedule("older by 100 ms", Priority::kNormal);
   clock_.Advance(milliseconds(100));
   Schedule("high", Priority::kHigh);
-  EXPECT_THAT(Take(),
-              ElementsAre("older by more", "high", "older by 100 ms"));
+  EXPECT_THAT(Take(), ElementsAre("older by more", "high", "older by 100 ms"));
 }
 
 TEST_F(BatchSchedulerTest, NormalOvertakesLowUpToASecondOlder) {
@@ -189,8 +188,7 @@ TEST_F(BatchSchedulerTest, LowIsNotStarved) {
     if (Take() == Names{"low"}) break;
     clock_.Advance(milliseconds(10));
   }
-  EXPECT_EQ(clock_.Now() - start,
-            BatchScheduler::kLowDelay + milliseconds(10));
+  EXPECT_EQ(clock_.Now() - start, BatchScheduler::kLowDelay + milliseconds(10));
 }
 
 TEST_F(BatchSchedulerTest, LateTasksGoToExpiredInstead) {

@@ -42,8 +42,8 @@ TEST(AttentionTaskTest, TensorsLieApartAndAligned) {
   BufferPool pool(int64_t{1} << 26);
   const AttentionCase c = MakeCase(WithEverything());
   const AttentionTaskPtr task = MakeTask(c, pool);
-  for (const std::byte* data : {task->query(), task->key(), task->value(),
-                                task->mask()}) {
+  for (const std::byte* data :
+       {task->query(), task->key(), task->value(), task->mask()}) {
     EXPECT_TRUE(IsAligned(data));
   }
   EXPECT_GE(task->key() - task->query(), c.plan.query_bytes);

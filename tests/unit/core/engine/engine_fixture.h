@@ -1,4 +1,5 @@
-// An engine under a test's control: clock, metrics and matrix library are fakes.
+// An engine under a test's control: clock, metrics and matrix library are
+// fakes.
 #pragma once
 
 #include <algorithm>
@@ -114,9 +115,7 @@ class EngineFixture : public testing::Test {
     return pending;
   }
 
-  void AwaitIdle() {
-    ASSERT_TRUE(engine_->AwaitIdle(kNoDeadline));
-  }
+  void AwaitIdle() { ASSERT_TRUE(engine_->AwaitIdle(kNoDeadline)); }
 
   // Every admitted task ended in exactly one way, and nothing is left.
   void ExpectBalancedBooks() {

@@ -342,8 +342,8 @@ TEST_F(EngineTest, UrgentTaskOvertakesInsideABatch) {
   const AttentionTaskPtr urgent =
       Prepare(SmallCase(kPlainDim), {.priority = Priority::kHigh});
   int64_t held_before = 0;
-  engine_->Submit(
-      urgent, [&](AttentionTask&) { held_before = control_.held(); });
+  engine_->Submit(urgent,
+                  [&](AttentionTask&) { held_before = control_.held(); });
   control_.Open();
   large.Await();
   EXPECT_EQ(large.task()->batch_size(), 2);

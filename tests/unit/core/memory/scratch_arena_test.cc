@@ -18,8 +18,9 @@ TEST(ScratchArenaTest, BytesForRoundsToTheAlignment) {
 
 TEST(ScratchArenaTest, TakesAreAlignedAndApart) {
   ScratchArena arena;
-  ASSERT_TRUE(arena.Reset(ScratchArena::BytesFor<float>(3) +
-                          ScratchArena::BytesFor<double>(5))
+  ASSERT_TRUE(arena
+                  .Reset(ScratchArena::BytesFor<float>(3) +
+                         ScratchArena::BytesFor<double>(5))
                   .ok());
   auto* a = arena.Take<float>(3);
   auto* b = arena.Take<double>(5);

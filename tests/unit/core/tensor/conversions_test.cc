@@ -57,11 +57,10 @@ uint16_t NearestBits(const Format& format, float value) {
     (ValueOf(format, middle) <= magnitude ? low : high) = middle;
   }
   // Rounding meets infinity where the next step would be.
-  const double above =
-      high == format.infinity()
-          ? 2 * ValueOf(format, low) -
-                ValueOf(format, static_cast<uint16_t>(low - 1))
-          : ValueOf(format, high);
+  const double above = high == format.infinity()
+                           ? 2 * ValueOf(format, low) -
+                                 ValueOf(format, static_cast<uint16_t>(low - 1))
+                           : ValueOf(format, high);
   const double to_low = magnitude - ValueOf(format, low);
   const double to_high = above - magnitude;
   const bool takes_high =
@@ -103,10 +102,10 @@ std::vector<float> RoundingCases(const Format& format) {
   for (uint16_t bits = 0; bits < format.infinity(); ++bits) {
     const auto next = static_cast<uint16_t>(bits + 1);
     const auto here = static_cast<float>(ValueOf(format, bits));
-    const double there = next == format.infinity()
-                             ? 2.0 * static_cast<double>(here) -
-                                   ValueOf(format, bits - 1)
-                             : ValueOf(format, next);
+    const double there =
+        next == format.infinity()
+            ? 2.0 * static_cast<double>(here) - ValueOf(format, bits - 1)
+            : ValueOf(format, next);
     const auto middle =
         static_cast<float>((static_cast<double>(here) + there) / 2);
     for (const float value : {here, middle}) {
@@ -159,7 +158,8 @@ TEST_P(ConversionsTest, NarrowingRandomBitsIsNearest) {
   test::Random random(3);
   std::vector<float> values;
   for (int64_t i = 0; i < test::Scaled(400000, 40000); ++i) {
-    const auto value = std::bit_cast<float>(static_cast<uint32_t>(random.Next()));
+    const auto value =
+        std::bit_cast<float>(static_cast<uint32_t>(random.Next()));
     values.push_back(std::isnan(value) ? 0.0f : value);
   }
   const std::vector<uint16_t> narrow = Narrow(GetParam(), values);
@@ -171,8 +171,9 @@ TEST_P(ConversionsTest, NarrowingRandomBitsIsNearest) {
 
 TEST_P(ConversionsTest, EveryKindOfNanStaysNan) {
   std::vector<float> values;
-  for (const uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0x7fbfffffu,
-                              0xff800001u, 0x7fffffffu, 0xffffffffu}) {
+  for (const uint32_t bits :
+       {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0x7fbfffffu, 0xff800001u,
+        0x7fffffffu, 0xffffffffu}) {
     values.push_back(std::bit_cast<float>(bits));
   }
   for (const uint16_t bits : Narrow(GetParam(), values)) {
@@ -192,10 +193,9 @@ TEST_P(ConversionsTest, OddLengthsAndMisalignedPointersGiveTheSame) {
   for (int64_t n = 0; n <= 70; ++n) {
     for (int64_t offset = 0; offset < 20; ++offset) {
       std::vector<float> to(128, -7.0f);
-      ConvertToF32(
-          GetParam().dtype,
-          reinterpret_cast<const std::byte*>(halves.data() + offset), n, 1.0f,
-          to.data() + offset);
+      ConvertToF32(GetParam().dtype,
+                   reinterpret_cast<const std::byte*>(halves.data() + offset),
+                   n, 1.0f, to.data() + offset);
       std::vector<uint16_t> back(128, 0xdead);
       ConvertFromF32(to.data() + offset, n, GetParam().dtype,
                      reinterpret_cast<std::byte*>(back.data() + offset));
@@ -251,8 +251,10 @@ TEST_P(ConversionsTest, CappedToAvx2GivesTheSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, ConversionsTest,
-                         testing::Values(kHalf, kBrain), [](const auto& param_info) {
-                           return std::string(DataTypeName(param_info.param.dtype));
+                         testing::Values(kHalf, kBrain),
+                         [](const auto& param_info) {
+                           return std::string(
+                               DataTypeName(param_info.param.dtype));
                          });
 
 TEST(ConversionsF32Test, CopiesBitsAndScales) {
