@@ -6,7 +6,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention/score_ops.cc"
-// clang-format off: foreach_target must come first.
+// Foreach_target must come first.
+// clang-format off
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"

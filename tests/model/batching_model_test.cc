@@ -162,7 +162,7 @@ class Simulation {
     if (choice < 0.55) return RemoveOne();
     if (choice < 0.70) return TakeBatch();
     if (choice < 0.80)
-      return clock_.Advance(milliseconds(random_.Between(0, 300)));
+      return clock_.Advance(milliseconds(50 * random_.Between(0, 6)));
     if (choice < 0.90) return WorkOne();
     EndOne();
   }
