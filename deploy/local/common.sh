@@ -164,7 +164,7 @@ build() {
 
 build_progress() {
   awk '
-    /^ninja: (no work to do|Entering directory)/ { next }
+    /^(ninja: (no work to do|Entering directory)|-- )/ { next }
     match($0, /^\[[0-9]+\/[0-9]+\]/) {
       split(substr($0, 2, RLENGTH - 2), count, "/")
       tenth = int(10 * count[1] / count[2])
