@@ -6,7 +6,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention/score_ops.cc"
-// Foreach_target must come first.
+// foreach_target.h must come first.
 // clang-format off
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/contrib/math/math-inl.h"
