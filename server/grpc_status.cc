@@ -64,6 +64,8 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 }
 
 std::optional<std::string> RetryPushback(const absl::Status& status) {
+  // The same message will be too large again.
+  if (ReasonOf(status) == Reason::kRequestTooLarge) return "-1";
   const std::optional<Duration> retry_after = RetryAfterOf(status);
   if (!retry_after.has_value()) return std::nullopt;
   const auto milliseconds =

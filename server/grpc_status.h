@@ -15,8 +15,8 @@ namespace attn {
 // drops trailers beyond 8 KiB. INTERNAL errors lose their text.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// The value of the trailer grpc-retry-pushback-ms, for errors that say when to
-// retry.
+// The value of the trailer grpc-retry-pushback-ms: milliseconds for errors that
+// say when to retry, "-1" (never) for messages that are too large.
 std::optional<std::string> RetryPushback(const absl::Status& status);
 
 }  // namespace attn

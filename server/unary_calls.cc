@@ -109,9 +109,9 @@ AttendBatchCall::AttendBatchCall(const AttendContext& context,
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
   const ReceivedMessage message(request);
-  absl::Status status = CheckSize(message.bytes().size());
-  absl::StatusOr<std::vector<ByteRange>> ranges = status;
-  if (status.ok()) ranges = DecodeBatch(message.bytes());
+  const absl::Status size = CheckSize(message.bytes().size());
+  const absl::StatusOr<std::vector<ByteRange>> ranges =
+      size.ok() ? DecodeBatch(message.bytes()) : size;
   if (!ranges.ok()) {
     CountRefusal(ranges.status());
     return FinishWith(ranges.status());

@@ -16,7 +16,7 @@ enum class Isa { kAvx2, kAvx512, kAuto };
 absl::StatusOr<Isa> ParseIsa(std::string_view name);
 
 // Caps what Highway's dynamic dispatch may choose. Call once, before the first
-// kernel runs; the caller caps the matrix library by attn::CapTileGemmIsa.
+// kernel runs. MakeTileGemm (core/attention/tile_gemm.h) caps the library.
 void CapSimdIsa(Isa max_isa);
 
 // What Highway chose, e.g. "AVX3_DL".

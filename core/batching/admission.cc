@@ -10,9 +10,10 @@
 namespace attn {
 namespace {
 
-// Weight of a millisecond of fresh work in the running rate; slow enough to
-// ride over one odd item, fast enough to follow a change of load in a second.
-constexpr double kRateWeightPerSecond = 20;
+// Work counts for less the more came after it: half a second of it outweighs
+// all that was before. Slow enough to ride over one odd item, fast enough to
+// follow a change of load within a second.
+constexpr double kMemorySeconds = 0.5;
 
 // The share of the estimate that must fit before a deadline. Estimates are good
 // to some ten percent; below 1 a request that might just make it is let in.
@@ -70,15 +71,19 @@ absl::StatusOr<AdmissionTicket> Admission::Admit(const TaskFacts& task,
 }
 
 double Admission::EstimatedSeconds(double cost) const {
-  return rate_ == 0 ? 0 : cost / (rate_ * limits_.num_workers);
+  if (recent_cost_ == 0) return 0;
+  return cost * recent_seconds_ / (recent_cost_ * limits_.num_workers);
 }
 
 absl::Status Admission::CheckDeadline(const TaskFacts& task,
                                       TimePoint now) const {
   if (task.deadline == kNoDeadline) return absl::OkStatus();
   if (task.deadline <= now) {
-    return absl::DeadlineExceededError("the deadline passed on arrival");
+    return MakeError(absl::StatusCode::kDeadlineExceeded,
+                     Reason::kDeadlineUnreachable,
+                     "the deadline passed on arrival");
   }
+  if (admitted_tasks_ == 0) return absl::OkStatus();
   const double left = ToSeconds(task.deadline - now);
   const double needed = EstimatedSeconds(pending_cost_ + task.cost);
   if (left >= needed * kDeadlineMargin) return absl::OkStatus();
@@ -129,10 +134,9 @@ void Admission::WorkedOff(AdmissionTicket& ticket, double cost, Duration time) {
   ticket.left_cost_ -= cost;
   pending_cost_ = std::max(0.0, pending_cost_ - cost);
   const double seconds = ToSeconds(time);
-  if (seconds <= 0) return;
-  const double weight = std::min(0.5, seconds * kRateWeightPerSecond);
-  const double fresh = cost / seconds;
-  rate_ = rate_ == 0 ? fresh : rate_ + weight * (fresh - rate_);
+  const double kept = kMemorySeconds / (kMemorySeconds + seconds);
+  recent_cost_ = recent_cost_ * kept + cost;
+  recent_seconds_ = recent_seconds_ * kept + seconds;
 }
 
 void Admission::Leave(const AdmissionTicket& ticket) {

@@ -5,8 +5,9 @@
 // Invariants:
 //   1. Every admitted task is counted in `queued` until Started and in `bytes`
 //      until its ticket is destroyed.
-//   2. An empty house takes any task: a request below the byte limit is never
-//      refused for its size alone.
+//   2. An empty house takes any task whose deadline has not passed: a request
+//      below the byte limit is never refused for its size alone, and an estimate
+//      that went wrong cannot shut the door for good.
 #pragma once
 
 #include <cstdint>
@@ -97,8 +98,10 @@ class Admission {
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // Work that is queued or running and not yet done.
   double pending_cost_ ABSL_GUARDED_BY(mutex_) = 0;
-  // FLOPs per second of one worker, as seen lately; 0 before anything was.
-  double rate_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Work and time of the workers lately, older ones weighing less: their
+  // quotient is the rate, in which a slow first item counts for what it was.
+  double recent_cost_ ABSL_GUARDED_BY(mutex_) = 0;
+  double recent_seconds_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace attn

@@ -41,6 +41,25 @@ absl::Status StatusOf(Outcome outcome) {
   return absl::InternalError("the computation failed");
 }
 
+// The library compiles its kernels at their first use, which takes tens of
+// milliseconds that no request should pay. Failures show at the first request.
+void WarmUp(const TileGemm& gemm) {
+  constexpr int64_t kSide = 64;
+  const std::vector<float> ones(kSide * kSide, 1.0f);
+  std::vector<float> product(kSide * kSide);
+  for (const int64_t m : {int64_t{1}, int64_t{8}, kSide}) {
+    for (const bool accumulate : {false, true}) {
+      (void)gemm.Multiply({.m = m,
+                           .n = kSide,
+                           .k = kSide,
+                           .lda = kSide,
+                           .ldb = kSide,
+                           .ldc = kSide},
+                          ones.data(), ones.data(), product.data(), accumulate);
+    }
+  }
+}
+
 // Without room the pool speaks of bytes; the client must hear QUEUE_FULL.
 absl::Status PoolFull(const absl::Status& status, Duration wait) {
   const auto message = status.message();
@@ -153,6 +172,7 @@ void Engine::Abort() {
 void Engine::Work() {
   gemm_->ConfineToCallingThread();
   FlushDenormals();
+  WarmUp(*gemm_);
   Worker worker;
   while (const WorkItem* item = NextItem(worker)) {
     metrics_.WorkersBusyChanged(+1);

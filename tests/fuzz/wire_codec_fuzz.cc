@@ -1,6 +1,6 @@
 // Any bytes as an AttendRequest and as an AttendBatchRequest, in fragments:
-// must decode or be refused, agree with protobuf's own parser about the tensors,
-// and never claim a byte outside of the message. Whatever decodes goes
+// must decode or be refused, agree with protobuf's own parser about the
+// tensors, and never claim a byte outside of the message. Whatever decodes goes
 // through validation, too.
 #include <algorithm>
 #include <cstddef>

@@ -154,8 +154,7 @@ TEST(WireCodecTest, EveryTruncationIsAnErrorOrAMessage) {
 TEST(WireCodecTest, RefusedItemsKeepTheirRequestId) {
   v1::AttendRequest request = FullRequest();
   request.mutable_session()->set_session_id("s");
-  const DecodedRequest decoded =
-      Message(request.SerializeAsString()).Decode();
+  const DecodedRequest decoded = Message(request.SerializeAsString()).Decode();
   EXPECT_EQ(decoded.status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(decoded.request_id, "id-7");
 }
@@ -305,8 +304,7 @@ TEST(WireCodecTest, BatchResponsesKeepOrderAndFailures) {
   ASSERT_TRUE(batch.ParseFromString(Join(EncodeBatchResponse(outcomes))));
   ASSERT_EQ(batch.results_size(), 2);
   EXPECT_EQ(batch.results(0).status().code(), 3);
-  EXPECT_EQ(batch.results(0).status().message(),
-            "layout must be known; got 9");
+  EXPECT_EQ(batch.results(0).status().message(), "layout must be known; got 9");
   EXPECT_EQ(batch.results(0).response().request_id(), "bad");
   EXPECT_EQ(batch.results(1).status().code(), 0);
   EXPECT_EQ(batch.results(1).response().request_id(), "good");

@@ -1,0 +1,56 @@
+// The real server binary as a child process on ports that the system picks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/cpp/attnctl/prometheus_text.h"
+#include "client/cpp/client.h"
+
+namespace attn::test {
+
+// Confined to the test's thread, but for the addresses.
+class ServerProcess {
+ public:
+  // Starts attnserve with these flags beside its addresses and waits until it
+  // serves. Dies when it does not within 20 s.
+  explicit ServerProcess(std::vector<std::string> flags = {});
+  // Kills it if it still runs.
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  const std::string& grpc_address() const { return grpc_address_; }
+  const std::string& http_address() const { return http_address_; }
+
+  // A client without retries, so that tests see what the server says.
+  std::unique_ptr<client::Client> NewClient() const;
+
+  // The body of an HTTP page; "" for a status other than 200.
+  std::string Get(const std::string& path) const;
+  attnctl::MetricSet Metrics() const;
+
+  void Signal(int number) const;
+  bool IsRunning();
+  // The exit code, or -1 for death by a signal; waits for it.
+  int Wait();
+  // Resident memory in bytes.
+  int64_t ResidentBytes() const;
+
+ private:
+  void AwaitServing();
+
+  pid_t pid_ = -1;
+  int log_fd_ = -1;
+  std::string log_;
+  bool is_reaped_ = false;
+  int exit_code_ = -1;
+  std::string grpc_address_;
+  std::string http_address_;
+};
+
+}  // namespace attn::test

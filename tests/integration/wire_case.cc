@@ -1,0 +1,67 @@
+#include "tests/integration/wire_case.h"
+
+#include <cstring>
+
+namespace attn::test {
+namespace {
+
+client::Tensor ToTensor(const TensorSpec& spec,
+                        const std::vector<std::byte>& data) {
+  return client::Tensor::Own(
+      static_cast<client::DType>(spec.dtype),
+      client::Shape(spec.dims.begin(), spec.dims.end()),
+      std::string(reinterpret_cast<const char*>(data.data()), data.size()));
+}
+
+std::vector<std::byte> ToBytes(const client::Tensor& tensor) {
+  std::vector<std::byte> bytes(tensor.bytes().size());
+  if (!bytes.empty()) {
+    std::memcpy(bytes.data(), tensor.bytes().data(), bytes.size());
+  }
+  return bytes;
+}
+
+client::AttentionParams ToParams(const AttentionParams& params) {
+  client::AttentionParams made;
+  made.scale = params.scale;
+  made.causal = static_cast<client::Causal>(params.causal);
+  made.causal_offset = params.causal_offset;
+  made.left_window = params.left_window;
+  made.right_window = params.right_window;
+  made.softcap = params.softcap;
+  made.alibi_slopes = params.alibi_slopes;
+  made.sinks = params.sinks;
+  return made;
+}
+
+}  // namespace
+
+client::AttendRequest ToRequest(const AttentionCase& c) {
+  client::AttendRequest request;
+  request.query = ToTensor(c.spec.query, c.query);
+  request.key = ToTensor(c.spec.key, c.key);
+  request.value = ToTensor(c.spec.value, c.value);
+  if (c.spec.attn_mask.is_present) {
+    request.attn_mask = ToTensor(c.spec.attn_mask, c.mask);
+  }
+  request.layout = static_cast<client::Layout>(c.spec.layout);
+  request.num_q_heads = static_cast<uint32_t>(c.spec.num_q_heads);
+  request.num_kv_heads = static_cast<uint32_t>(c.spec.num_kv_heads);
+  request.kv_lengths = c.spec.kv_lengths;
+  request.params = ToParams(c.spec.params);
+  request.output.dtype = static_cast<client::DType>(c.spec.output.dtype);
+  request.output.return_lse = c.spec.output.return_lse;
+  request.output.weights = static_cast<client::Weights>(c.spec.output.weights);
+  return request;
+}
+
+AttentionOutputs ToOutputs(const AttentionCase& c,
+                           const client::AttendResponse& response) {
+  AttentionOutputs outputs(c.plan);
+  outputs.output = ToBytes(response.output);
+  outputs.lse = ToBytes(response.lse);
+  outputs.weights = ToBytes(response.weights);
+  return outputs;
+}
+
+}  // namespace attn::test
