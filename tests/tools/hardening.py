@@ -29,8 +29,7 @@ def problems_of(binary):
         "stack protector": "__stack_chk_fail" in symbols,
         "no run path": "RPATH" not in dynamic and "RUNPATH" not in dynamic,
     }
-    return [f"{binary}: not {fact}" if not fact.startswith("no ") else f"{binary}: has a run path"
-            for fact, holds in facts.items() if not holds], len(facts)
+    return [f"{binary}: does not hold: {fact}" for fact, holds in facts.items() if not holds], len(facts)
 
 
 def main():
