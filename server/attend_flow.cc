@@ -16,7 +16,29 @@ std::string FailureClass(const absl::Status& status) {
                         : std::string(reason);
 }
 
+void Report(const AttendContext& context, const absl::Status& status) {
+  if (status.ok() || absl::IsCancelled(status)) return;
+  const auto message = status.message();
+  context.failure_log.Report(FailureClass(status),
+                             {message.data(), message.size()});
+}
+
 }  // namespace
+
+void RecordRefusal(const AttendContext& context, const absl::Status& status) {
+  context.engine.CountRefusal(status);
+  Report(context, status);
+}
+
+absl::Status ReplyBudget::Take(int64_t bytes) {
+  if (bytes <= left_bytes_) {
+    left_bytes_ -= bytes;
+    return absl::OkStatus();
+  }
+  return TooLarge("the message's replies together",
+                  static_cast<double>(max_bytes_ - left_bytes_ + bytes),
+                  static_cast<double>(max_bytes_));
+}
 
 AttendFlow::AttendFlow(const AttendContext& context, const Arrival& arrival)
     : context_(context), arrival_(arrival) {}
@@ -38,6 +60,9 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
   ATTN_RETURN_IF_ERROR(decoded.status);
   ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
                         ValidateRequest(decoded.spec, context_.limits));
+  if (arrival_.budget != nullptr) {
+    ATTN_RETURN_IF_ERROR(arrival_.budget->Take(plan.reply_bytes()));
+  }
   ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,
                         context_.engine.Prepare(
                             std::move(plan), {.priority = decoded.priority,
@@ -48,8 +73,7 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
 
 void AttendFlow::Refuse(absl::Status status, std::string request_id,
                         const Done& done) {
-  context_.engine.CountRefusal(status);
-  Report(status);
+  RecordRefusal(context_, status);
   done({.status = std::move(status), .request_id = std::move(request_id)});
 }
 
@@ -66,7 +90,7 @@ void AttendFlow::Submit(const AttentionTaskPtr& task, std::string request_id,
       absl::MutexLock lock(&self->mutex_);
       finished = std::exchange(self->task_, nullptr);
     }
-    self->Report(finished->status());
+    Report(self->context_, finished->status());
     AttendOutcome outcome{.status = finished->status(),
                           .request_id = std::move(request_id)};
     outcome.total_time = self->context_.clock.Now() - self->arrival_.received;
@@ -91,13 +115,6 @@ void AttendFlow::Cancel() {
     task = task_;
   }
   if (task != nullptr) context_.engine.Cancel(task);
-}
-
-void AttendFlow::Report(const absl::Status& status) const {
-  if (status.ok() || absl::IsCancelled(status)) return;
-  const auto message = status.message();
-  context_.failure_log.Report(FailureClass(status),
-                              {message.data(), message.size()});
 }
 
 }  // namespace attn

@@ -26,6 +26,24 @@ struct AttendContext {
   RequestLimits limits;
 };
 
+// Books and logs a request that is refused at the door.
+void RecordRefusal(const AttendContext& context, const absl::Status& status);
+
+// What the replies of one message may hold together. Thread-compatible: taken
+// from while its requests are started one after another.
+class ReplyBudget {
+ public:
+  explicit ReplyBudget(int64_t max_bytes)
+      : max_bytes_(max_bytes), left_bytes_(max_bytes) {}
+
+  // RESOURCE_EXHAUSTED / REQUEST_TOO_LARGE when less is left.
+  absl::Status Take(int64_t bytes);
+
+ private:
+  const int64_t max_bytes_;
+  int64_t left_bytes_;
+};
+
 // Thread-safe. Shared by the RPC that may cancel it and by the engine's
 // callback.
 class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
@@ -37,6 +55,9 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
   struct Arrival {
     TimePoint received;
     TimePoint deadline = kNoDeadline;
+    // Of the message that the request came in, if others came with it; must
+    // live until Run returns.
+    ReplyBudget* budget = nullptr;
   };
 
   AttendFlow(const AttendContext& context, const Arrival& arrival);
@@ -53,7 +74,6 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
                                            const DecodedRequest& decoded);
   void Refuse(absl::Status status, std::string request_id, const Done& done);
   void Submit(const AttentionTaskPtr& task, std::string request_id, Done done);
-  void Report(const absl::Status& status) const;
 
   const AttendContext& context_;
   const Arrival arrival_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/attention/tile_gemm.h"
 #include "core/base/cpu_topology.h"
 #include "core/base/status_macros.h"
@@ -40,6 +41,9 @@ EngineOptions EngineOptionsOf(const ServerConfig& config) {
       2 * (config.max_request_bytes + config.max_reply_bytes);
   return options;
 }
+
+// Long enough for a client that calls in a loop to get its DRAINING.
+constexpr Duration kLinger = std::chrono::milliseconds(500);
 
 // gRPC's own limits sit above ours as the last guard: what is between them gets
 // our error with the numbers.
@@ -87,16 +91,27 @@ class WiredServer final : public AttentionServer {
   }
 
   void ShutDown(Duration grace) override {
+    const TimePoint deadline = clock_.Now() + grace;
     BecomeUnready();
     RefuseCalls();
+    Linger(deadline);
     // What does not finish in time is cancelled, which empties the queue.
+    const Duration left = std::max(deadline - clock_.Now(), Duration{});
     grpc_server_->Shutdown(
         std::chrono::system_clock::now() +
-        std::chrono::duration_cast<std::chrono::system_clock::duration>(grace));
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(left));
     grpc_server_->Wait();
   }
 
  private:
+  // Lets what was accepted finish and clients hear that the server drains: a
+  // call that gRPC's Shutdown meets on its way in is reset and reads CANCELLED.
+  void Linger(TimePoint deadline) {
+    engine_->AwaitIdle(deadline);
+    absl::SleepFor(absl::FromChrono(
+        std::clamp(deadline - clock_.Now(), Duration{}, kLinger)));
+  }
+
   void MakeEngine();
   absl::Status ListenHttp();
   absl::Status ListenGrpc();
@@ -188,6 +203,10 @@ absl::Status WiredServer::ListenGrpc() {
   // Tensors do not compress, and decompression is a way to be flooded.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  // What gRPC itself may hold: messages on their way in and out.
+  builder.SetResourceQuota(
+      grpc::ResourceQuota("attnserve")
+          .Resize(static_cast<size_t>(options_.max_pool_bytes)));
   builder.RegisterService(attention_.get());
   builder.RegisterService(sessions_.get());
   builder.RegisterService(health_.get());

@@ -1,6 +1,6 @@
 // attn.v1.AttentionService. Its methods are registered raw: requests arrive as
 // bytes and go through server/wire_codec.h. A handler decodes, calls, encodes;
-// each call is a reactor of its own in attention_service.cc.
+// each call is a reactor of its own (unary_calls.h, stream_call.h).
 #pragma once
 
 #include "attn/v1/attention.grpc.pb.h"

@@ -11,12 +11,6 @@ namespace attn {
 namespace {
 
 constexpr char kDomain[] = "attnserve";
-constexpr size_t kMaxMessageBytes = 1024;
-
-std::string MessageOf(const absl::Status& status) {
-  if (absl::IsInternal(status)) return "internal error";
-  return std::string(status.message().substr(0, kMaxMessageBytes));
-}
 
 void AddErrorInfo(std::string_view reason, google::rpc::Status& rich) {
   if (reason.empty()) return;
@@ -54,7 +48,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
-  rich.set_message(MessageOf(status));
+  rich.set_message(PublicMessage(status));
   AddErrorInfo(ReasonName(ReasonOf(status)), rich);
   AddBadRequest(status, rich);
   AddRetryInfo(status, rich);

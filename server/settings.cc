@@ -195,7 +195,8 @@ void AddLimits(std::vector<Setting>& settings) {
       &ServerConfig::max_queue_tasks, {.min = 1, .max = 10'000'000}));
   settings.push_back(BytesSetting(
       {"max-queue-bytes", kLimits,
-       "Bytes that waiting tasks may hold. The default is 1GiB, or a quarter "
+       "Bytes that waiting and running tasks may hold. The default is 1GiB, or "
+       "a quarter "
        "of the memory if that is less, but never less than "
        "--max-request-bytes."},
       &ServerConfig::max_queue_bytes, {.min = 1, .max = 1024 * kGiB}));

@@ -27,13 +27,14 @@ AttendStreamCall::Next AttendStreamCall::Decide() {
   const size_t in_flight = flows_.size() + results_.size();
   if (is_broken_) results_.clear();
   if (!is_reading_ && !reads_ended_ && !is_broken_ &&
-      in_flight < kMaxInFlight) {
+      in_flight < kMaxInFlight && unsent_bytes_ < kMaxUnsentBytes) {
     next.read = is_reading_ = true;
   }
   if (!is_writing_ && !results_.empty()) {
     next.write = is_writing_ = true;
     outgoing_ = std::move(results_.front());
     results_.pop_front();
+    unsent_bytes_ -= static_cast<int64_t>(outgoing_.Length());
   }
   const bool is_idle = !is_reading_ && !is_writing_ && flows_.empty();
   if (is_idle && (reads_ended_ || is_broken_) && !is_finished_) {
@@ -82,8 +83,11 @@ void AttendStreamCall::RunMessage() {
     const absl::Status status =
         TooLarge("the request", static_cast<double>(bytes),
                  static_cast<double>(context_.max_request_bytes));
-    context_.engine.CountRefusal(status);
-    return Store(id, {.status = status});
+    RecordRefusal(context_, status);
+    return Store(id, {.status = status,
+                      .request_id = DecodeRequest(message.bytes(),
+                                                  message.bytes().whole())
+                                        .request_id});
   }
   flow->Run(message.bytes(), message.bytes().whole(),
             [this, id](const AttendOutcome& outcome) { Store(id, outcome); });
@@ -101,6 +105,7 @@ void AttendStreamCall::Store(uint64_t id, const AttendOutcome& outcome) {
     recorder_.ObserveSend(context_.clock.Now() - start);
     flows_.erase(id);
     results_.push_back(std::move(result));
+    unsent_bytes_ += bytes;
     next = Decide();
   }
   Do(next);

@@ -4,8 +4,9 @@
 // Invariants:
 //   1. At most one read and one write are under way.
 //   2. Reading pauses while kMaxInFlight requests are under way or their
-//      results unsent, so that a client that does not read is held back by flow
-//      control instead of filling our memory.
+//      results unsent, or kMaxUnsentBytes of results are, so that a client that
+//      does not read is held back by flow control instead of filling our
+//      memory.
 //   3. gRPC is never called with the lock held: it may call back inline.
 #pragma once
 
@@ -26,6 +27,7 @@ class AttendStreamCall final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   static constexpr size_t kMaxInFlight = 256;
+  static constexpr int64_t kMaxUnsentBytes = int64_t{64} << 20;
 
   AttendStreamCall(const AttendContext& context,
                    grpc::CallbackServerContext& call);
@@ -61,6 +63,7 @@ class AttendStreamCall final
   std::map<uint64_t, std::shared_ptr<AttendFlow>> flows_
       ABSL_GUARDED_BY(mutex_);
   std::deque<grpc::ByteBuffer> results_ ABSL_GUARDED_BY(mutex_);
+  int64_t unsent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Of results_.
   bool is_reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_ended_ ABSL_GUARDED_BY(mutex_) = false;

@@ -9,20 +9,6 @@
 #include "server/grpc_status.h"
 
 namespace attn {
-namespace {
-
-// Ids, shapes and timings beside the tensors, of 4096 results.
-constexpr int64_t kReplyOverheadBytes = int64_t{4} << 20;
-
-// A batch's replies may be too much together though none is alone.
-absl::Status CheckReplySize(int64_t bytes, int64_t max_bytes) {
-  if (bytes <= max_bytes + kReplyOverheadBytes) return absl::OkStatus();
-  return TooLarge("the reply", static_cast<double>(bytes),
-                  static_cast<double>(max_bytes));
-}
-
-}  // namespace
-
 TimePoint DeadlineOf(const grpc::CallbackServerContext& call,
                      const Clock& clock) {
   const auto deadline = call.deadline();
@@ -42,8 +28,16 @@ UnaryCall::UnaryCall(const AttendContext& context, RpcMethod method,
       received_(context.clock.Now()),
       recorder_(context.metrics, method, context.clock) {}
 
-absl::Status UnaryCall::CheckSize(int64_t bytes) {
+absl::Status UnaryCall::CheckArrival(int64_t bytes) {
   recorder_.AddRequestBytes(bytes);
+  if (bytes == 0 && arrival().deadline <= received_) {
+    return MakeError(absl::StatusCode::kDeadlineExceeded,
+                     Reason::kDeadlineUnreachable,
+                     "the deadline passed on arrival");
+  }
+  if (bytes == 0 && call_.IsCancelled()) {
+    return absl::CancelledError("the client went away");
+  }
   if (bytes <= context_.max_request_bytes) return absl::OkStatus();
   return TooLarge("the request", static_cast<double>(bytes),
                   static_cast<double>(context_.max_request_bytes));
@@ -53,8 +47,9 @@ AttendFlow::Arrival UnaryCall::arrival() const {
   return {.received = received_, .deadline = DeadlineOf(call_, context_.clock)};
 }
 
-void UnaryCall::CountRefusal(const absl::Status& status) {
-  context_.engine.CountRefusal(status);
+void UnaryCall::RefuseWith(const absl::Status& status) {
+  if (!absl::IsCancelled(status)) RecordRefusal(context_, status);
+  FinishWith(status);
 }
 
 void UnaryCall::FinishWith(const absl::Status& status) {
@@ -68,9 +63,6 @@ void UnaryCall::FinishWith(const absl::Status& status) {
 void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
   const TimePoint start = context_.clock.Now();
   const int64_t bytes = ReplySize(reply);
-  const absl::Status status =
-      CheckReplySize(bytes, context_.limits.max_reply_bytes);
-  if (!status.ok()) return FinishWith(status);
   response = ToByteBuffer(std::move(reply));
   recorder_.AddResponseBytes(bytes);
   recorder_.ObserveSend(context_.clock.Now() - start);
@@ -87,10 +79,9 @@ AttendCall::AttendCall(const AttendContext& context,
 
 void AttendCall::Run(const grpc::ByteBuffer& request) {
   const ReceivedMessage message(request);
-  if (const absl::Status status = CheckSize(message.bytes().size());
+  if (const absl::Status status = CheckArrival(message.bytes().size());
       !status.ok()) {
-    CountRefusal(status);
-    return FinishWith(status);
+    return RefuseWith(status);
   }
   // `this` may be gone once the flow runs: the reply can be faster.
   flow_->Run(message.bytes(), message.bytes().whole(),
@@ -109,17 +100,17 @@ AttendBatchCall::AttendBatchCall(const AttendContext& context,
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
   const ReceivedMessage message(request);
-  const absl::Status size = CheckSize(message.bytes().size());
+  const absl::Status arrived = CheckArrival(message.bytes().size());
   const absl::StatusOr<std::vector<ByteRange>> ranges =
-      size.ok() ? DecodeBatch(message.bytes()) : size;
-  if (!ranges.ok()) {
-    CountRefusal(ranges.status());
-    return FinishWith(ranges.status());
-  }
+      arrived.ok() ? DecodeBatch(message.bytes()) : arrived;
+  if (!ranges.ok()) return RefuseWith(ranges.status());
   outcomes_.resize(ranges->size());
   left_ += ranges->size();
+  ReplyBudget budget(context_.limits.max_reply_bytes);
+  AttendFlow::Arrival item = arrival();
+  item.budget = &budget;
   for (size_t i = 0; i < ranges->size(); ++i) {
-    flows_.push_back(std::make_shared<AttendFlow>(context_, arrival()));
+    flows_.push_back(std::make_shared<AttendFlow>(context_, item));
   }
   for (size_t i = 0; i < ranges->size(); ++i) {
     flows_[i]->Run(

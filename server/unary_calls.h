@@ -22,12 +22,15 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
  protected:
-  // RESOURCE_EXHAUSTED for a message beyond --max-request-bytes.
-  absl::Status CheckSize(int64_t bytes);
+  // RESOURCE_EXHAUSTED for a message beyond --max-request-bytes. gRPC 1.51
+  // hands over an empty message when the call ended before its own arrived:
+  // that is DEADLINE_EXCEEDED or CANCELLED, not a request without tensors.
+  absl::Status CheckArrival(int64_t bytes);
   AttendFlow::Arrival arrival() const;
   void FinishWith(const absl::Status& status);
   void FinishWith(Reply reply, grpc::ByteBuffer& response);
-  void CountRefusal(const absl::Status& status);
+  // The same for a message that is refused as a whole, and books it.
+  void RefuseWith(const absl::Status& status);
 
   const AttendContext& context_;
   grpc::CallbackServerContext& call_;

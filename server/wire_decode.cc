@@ -195,6 +195,15 @@ OutputOptions ReadOutputOptions(const v1::OutputOptions& wire) {
           .weights = static_cast<WeightsMode>(wire.weights())};
 }
 
+// The id as far as it may be echoed, cut between UTF-8 characters: a reply with
+// half of one could not be parsed.
+std::string EchoedId(const std::string& request_id) {
+  if (request_id.size() <= kMaxRequestIdBytes) return request_id;
+  size_t size = kMaxRequestIdBytes;
+  while (size > 0 && (request_id[size] & 0xc0) == 0x80) --size;
+  return request_id.substr(0, size);
+}
+
 // What the spec has no place for.
 absl::Status CheckServed(const v1::AttendRequest& small, bool has_rope) {
   constexpr uint32_t kMaxTopK = 1024;
@@ -237,7 +246,7 @@ absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
   v1::AttendRequest small;
   const absl::Status parsed = splitter.ParseSmall(small);
   // Even a refused item answers with the id that it gave.
-  decoded.request_id = small.request_id().substr(0, kMaxRequestIdBytes);
+  decoded.request_id = EchoedId(small.request_id());
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
   ATTN_RETURN_IF_ERROR(CheckServed(small, splitter.has_rope()));

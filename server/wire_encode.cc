@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "attn/v1/attention.pb.h"
+#include "core/base/error.h"
 #include "core/tensor/shape.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
@@ -153,7 +154,7 @@ Reply EncodeResponse(const AttendOutcome& outcome) {
 Reply EncodeResult(const AttendOutcome& outcome) {
   v1::AttendResult head;
   head.mutable_status()->set_code(static_cast<int>(outcome.status.code()));
-  head.mutable_status()->set_message(std::string(outcome.status.message()));
+  head.mutable_status()->set_message(PublicMessage(outcome.status));
   Reply reply;
   AppendText(head.SerializeAsString(), reply);
   Reply response;

@@ -10,7 +10,7 @@
 
 #include <limits>
 #include <optional>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -70,27 +70,40 @@ void Apply(const CallSettings& settings, grpc::ClientContext& context) {
 // Calls that have not returned from their callback yet. Thread-safe.
 class InFlight {
  public:
-  void Add(Cancellable* call) {
+  void Add(const std::shared_ptr<Cancellable>& call) {
     const absl::MutexLock lock(&mutex_);
-    calls_.insert(call);
+    calls_[call.get()] = call;
   }
   void Remove(Cancellable* call) {
     const absl::MutexLock lock(&mutex_);
     calls_.erase(call);
   }
   void CancelAllAndWait() {
-    const absl::MutexLock lock(&mutex_);
-    for (Cancellable* call : calls_) {
+    // Without the lock: gRPC may complete a call while it is being cancelled.
+    for (const std::shared_ptr<Cancellable>& call : Calls()) {
       call->Cancel();
     }
+    const absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(
-        +[](std::unordered_set<Cancellable*>* calls) { return calls->empty(); },
-        &calls_));
+        +[](CallMap* calls) { return calls->empty(); }, &calls_));
   }
 
  private:
+  using CallMap = std::unordered_map<Cancellable*, std::weak_ptr<Cancellable>>;
+
+  std::vector<std::shared_ptr<Cancellable>> Calls() {
+    const absl::MutexLock lock(&mutex_);
+    std::vector<std::shared_ptr<Cancellable>> calls;
+    for (const auto& [pointer, call] : calls_) {
+      if (auto living = call.lock()) {
+        calls.push_back(std::move(living));
+      }
+    }
+    return calls;
+  }
+
   absl::Mutex mutex_;
-  std::unordered_set<Cancellable*> calls_ ABSL_GUARDED_BY(mutex_);
+  CallMap calls_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Kept alive by its own completion callback; the in-flight set outlives the
@@ -108,7 +121,7 @@ class UnaryCall : public Cancellable,
              const CallSettings& settings) {
     Apply(settings, context_);
     request_ = ToByteBuffer(std::move(request));
-    in_flight_->Add(this);
+    in_flight_->Add(shared_from_this());
     stub.UnaryCall(&context_, method, grpc::StubOptions(), &request_,
                    &response_,
                    [self = shared_from_this()](const grpc::Status& status) {

@@ -156,7 +156,10 @@ TEST_F(LoadTest, SigtermUnderLoadFailsNoAcceptedCall) {
         continue;
       }
       // Refused at the door of a draining server is the only way to end.
-      if (!was_signalled || !IsDrainRefusal(response.status())) ++num_failed;
+      if (!was_signalled || !IsDrainRefusal(response.status())) {
+        ++num_failed;
+        ADD_FAILURE() << response.status();
+      }
       return;
     }
   });
