@@ -67,7 +67,9 @@ void Apply(const CallSettings& settings, grpc::ClientContext& context) {
   }
 }
 
-// Calls that have not returned from their callback yet. Thread-safe.
+// Calls that still exist. Their contexts refer to the channel, and gRPC's own
+// callback threads must not drop the last reference to it: they would have to
+// join themselves. Thread-safe.
 class InFlight {
  public:
   void Add(const std::shared_ptr<Cancellable>& call) {
@@ -106,6 +108,22 @@ class InFlight {
   CallMap calls_ ABSL_GUARDED_BY(mutex_);
 };
 
+// A call's place in the set, given up when it is destroyed.
+class InFlightPlace {
+ public:
+  InFlightPlace(std::shared_ptr<InFlight> set, Cancellable* call)
+      : set_(std::move(set)), call_(call) {}
+  ~InFlightPlace() { set_->Remove(call_); }
+  InFlightPlace(const InFlightPlace&) = delete;
+  InFlightPlace& operator=(const InFlightPlace&) = delete;
+
+  InFlight& set() { return *set_; }
+
+ private:
+  const std::shared_ptr<InFlight> set_;
+  Cancellable* const call_;
+};
+
 // Kept alive by its own completion callback; the in-flight set outlives the
 // transport because a call may still hold it while that is being destroyed.
 class UnaryCall : public Cancellable,
@@ -113,7 +131,7 @@ class UnaryCall : public Cancellable,
  public:
   UnaryCall(std::shared_ptr<InFlight> in_flight, MessageLite* reply,
             std::function<void(absl::Status)> done)
-      : in_flight_(std::move(in_flight)),
+      : place_(std::move(in_flight), this),
         reply_(reply),
         done_(std::move(done)) {}
 
@@ -121,7 +139,7 @@ class UnaryCall : public Cancellable,
              const CallSettings& settings) {
     Apply(settings, context_);
     request_ = ToByteBuffer(std::move(request));
-    in_flight_->Add(shared_from_this());
+    place_.set().Add(shared_from_this());
     stub.UnaryCall(&context_, method, grpc::StubOptions(), &request_,
                    &response_,
                    [self = shared_from_this()](const grpc::Status& status) {
@@ -140,10 +158,9 @@ class UnaryCall : public Cancellable,
     request_.Clear();
     response_.Clear();
     std::exchange(done_, nullptr)(std::move(outcome));
-    in_flight_->Remove(this);
   }
 
-  const std::shared_ptr<InFlight> in_flight_;
+  InFlightPlace place_;  // First, so that it goes after the context.
   MessageLite* const reply_;
   std::function<void(absl::Status)> done_;
   grpc::ClientContext context_;

@@ -108,7 +108,7 @@ absl::Status CheckOutputDtype(DataType dtype) {
     case DataType::kBF16:
       return absl::OkStatus();
     case DataType::kF64:
-      return NotServed("output.dtype F64");
+      return NotServed("output.dtype", "F64");
     default:
       break;
   }
@@ -185,7 +185,7 @@ absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
   ATTN_RETURN_IF_ERROR(CheckKvLengths(spec.kv_lengths, plan.geometry));
   ResolveOptions(spec, plan);
   ATTN_RETURN_IF_ERROR(CheckMask(spec.attn_mask, plan));
-  if (plan.dtype == DataType::kF64) return NotServed("query.dtype F64");
+  if (plan.dtype == DataType::kF64) return NotServed("query.dtype", "F64");
   ATTN_RETURN_IF_ERROR(PlanReply(limits, plan));
   return plan;
 }

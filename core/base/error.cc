@@ -98,10 +98,11 @@ absl::Status QueueFull(std::string_view message, Duration retry_after) {
   return status;
 }
 
-absl::Status NotServed(std::string_view field) {
+absl::Status NotServed(std::string_view field, std::string_view value) {
   absl::Status status =
       MakeError(absl::StatusCode::kUnimplemented, Reason::kNotServed,
-                absl::StrCat(View(field), " is not served by this version"));
+                absl::StrCat(View(field), value.empty() ? "" : " ", View(value),
+                             " is not served by this version"));
   SetField(status, field);
   return status;
 }
@@ -120,6 +121,12 @@ std::optional<Duration> RetryAfterOf(const absl::Status& status) {
   const auto nanoseconds = IntegerPayload(status, kRetryUrl);
   if (!nanoseconds.has_value()) return std::nullopt;
   return Duration(*nanoseconds);
+}
+
+std::string PublicMessage(const absl::Status& status) {
+  constexpr size_t kMaxBytes = 1024;
+  if (absl::IsInternal(status)) return "internal error";
+  return std::string(status.message().substr(0, kMaxBytes));
 }
 
 absl::Status PrefixField(const absl::Status& status, std::string_view prefix) {

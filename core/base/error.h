@@ -45,8 +45,9 @@ absl::Status TooLarge(std::string_view what, double found_bytes,
 // RESOURCE_EXHAUSTED / QUEUE_FULL with the time after which to retry.
 absl::Status QueueFull(std::string_view message, Duration retry_after);
 
-// UNIMPLEMENTED: `field` is in the contract, but not served yet.
-absl::Status NotServed(std::string_view field);
+// UNIMPLEMENTED: `field`, or its value `value`, is in the contract but not
+// served yet.
+absl::Status NotServed(std::string_view field, std::string_view value = "");
 
 // A status of any code with a reason.
 absl::Status MakeError(absl::StatusCode code, Reason reason,
@@ -56,6 +57,10 @@ absl::Status MakeError(absl::StatusCode code, Reason reason,
 Reason ReasonOf(const absl::Status& status);
 std::optional<std::string> FieldOf(const absl::Status& status);
 std::optional<Duration> RetryAfterOf(const absl::Status& status);
+
+// What a client may be told: at most 1024 characters, and nothing of what broke
+// inside.
+std::string PublicMessage(const absl::Status& status);
 
 // The same error with "<prefix>." before its field and its message, for an
 // error that was found in a part of a larger message.

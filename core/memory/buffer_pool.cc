@@ -108,7 +108,11 @@ absl::StatusOr<PooledBuffer> BufferPool::Lease(int64_t bytes) {
   {
     absl::MutexLock lock(&state_->mutex);
     AlignedBuffer kept = state_->TakeKept(class_bytes);
-    if (kept.data() == nullptr) evicted = state_->EvictFor(class_bytes);
+    const bool can_fit =
+        state_->leased_bytes + class_bytes <= state_->max_bytes;
+    if (kept.data() == nullptr && can_fit) {
+      evicted = state_->EvictFor(class_bytes);
+    }
     if (kept.data() == nullptr &&
         state_->leased_bytes + state_->kept_bytes + class_bytes >
             state_->max_bytes) {

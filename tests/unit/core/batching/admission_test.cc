@@ -167,7 +167,7 @@ TEST_F(AdmissionTest, PassedDeadlineIsRefused) {
   for (const Duration left : {Duration{}, Duration{-1}}) {
     const absl::Status status = AdmitUntil(1, left).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-    EXPECT_EQ(ReasonOf(status), Reason::kNone);
+    EXPECT_EQ(ReasonOf(status), Reason::kDeadlineUnreachable);
   }
   ExpectEmptyHouse();
 }
