@@ -6,8 +6,8 @@
 //   1. Every admitted task is counted in `queued` until Started and in `bytes`
 //      until its ticket is destroyed.
 //   2. An empty house takes any task whose deadline has not passed: a request
-//      below the byte limit is never refused for its size alone, and an estimate
-//      that went wrong cannot shut the door for good.
+//      below the byte limit is never refused for its size alone, and an
+//      estimate that went wrong cannot shut the door for good.
 #pragma once
 
 #include <cstdint>

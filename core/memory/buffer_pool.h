@@ -61,8 +61,8 @@ class BufferPool {
   int64_t leased_bytes() const;
 
   // The size that a lease of `bytes` occupies: powers of two in quarter steps,
-  // so that at most a fifth is unused; from 2 MiB on also whole huge pages, which
-  // up to 8 MiB can be more.
+  // so that at most a fifth is unused; from 2 MiB on also whole huge pages,
+  // which up to 8 MiB can be more.
   static int64_t ClassBytes(int64_t bytes);
 
  private:
