@@ -32,7 +32,7 @@ AttendStreamCall::Next AttendStreamCall::Decide() {
   }
   if (!is_writing_ && !results_.empty()) {
     next.write = is_writing_ = true;
-    outgoing_ = std::move(results_.front());
+    outgoing_.Swap(&results_.front());
     results_.pop_front();
     unsent_bytes_ -= static_cast<int64_t>(outgoing_.Length());
   }

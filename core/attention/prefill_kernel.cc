@@ -18,7 +18,7 @@ constexpr double kLn2 = 0.693147180559945309417;
 constexpr double kLog2E = 1.44269504088896340736;
 
 // A quarter of a 1 MiB L2 for each panel: 256 rows of 256 floats.
-constexpr int64_t kPanelFloats = 256 * 256;
+constexpr int64_t kPanelFloats = int64_t{256} * 256;
 constexpr int64_t kLargestTile = 256;
 constexpr int64_t kSmallestTile = 16;
 

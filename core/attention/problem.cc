@@ -5,18 +5,26 @@
 namespace attn {
 namespace {
 
-// Rows of sequence b from head `first_head` on, in a tensor of `heads` heads.
+// A tensor of [B, heads, length, dim] in one of the layouts.
+struct TensorForm {
+  DataType dtype;
+  Layout layout;
+  int64_t heads;
+  int64_t length;
+  int64_t dim;
+};
+
+// Rows of sequence b from head `first_head` on.
 template <typename Byte>
-BasicRowsView<Byte> HeadsOf(Byte* data, DataType dtype, Layout layout,
-                            int64_t b, int64_t first_head, int64_t heads,
-                            int64_t length, int64_t dim) {
-  BasicRowsView<Byte> view{.data = data, .dtype = dtype, .dim = dim};
-  const bool heads_first = layout == Layout::kBHSD;
-  view.head_stride = heads_first ? length * dim : dim;
-  view.row_stride = heads_first ? dim : heads * dim;
+BasicRowsView<Byte> HeadsOf(Byte* data, const TensorForm& form, int64_t b,
+                            int64_t first_head) {
+  BasicRowsView<Byte> view{.data = data, .dtype = form.dtype, .dim = form.dim};
+  const bool heads_first = form.layout == Layout::kBHSD;
+  view.head_stride = heads_first ? form.length * form.dim : form.dim;
+  view.row_stride = heads_first ? form.dim : form.heads * form.dim;
   const int64_t start =
-      b * heads * length * dim + first_head * view.head_stride;
-  view.data += start * ElementBytes(dtype);
+      b * form.heads * form.length * form.dim + first_head * view.head_stride;
+  view.data += start * ElementBytes(form.dtype);
   return view;
 }
 
@@ -55,15 +63,20 @@ Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
   problem.group_size = g.group_size();
   problem.q_len = g.q_len;
   problem.kv_len = g.kv_len;
-  problem.query = HeadsOf(buffers.query, plan.dtype, plan.layout, b, first_head,
-                          g.num_q_heads, g.q_len, g.head_dim);
-  problem.key = HeadsOf(buffers.key, plan.dtype, plan.layout, b, kv_head,
-                        g.num_kv_heads, g.kv_len, g.head_dim);
-  problem.value = HeadsOf(buffers.value, plan.dtype, plan.layout, b, kv_head,
-                          g.num_kv_heads, g.kv_len, g.value_head_dim);
+  const auto query_form = [&](DataType dtype, int64_t dim) {
+    return TensorForm{dtype, plan.layout, g.num_q_heads, g.q_len, dim};
+  };
+  const auto key_form = [&](int64_t dim) {
+    return TensorForm{plan.dtype, plan.layout, g.num_kv_heads, g.kv_len, dim};
+  };
+  problem.query =
+      HeadsOf(buffers.query, query_form(plan.dtype, g.head_dim), b, first_head);
+  problem.key = HeadsOf(buffers.key, key_form(g.head_dim), b, kv_head);
+  problem.value =
+      HeadsOf(buffers.value, key_form(g.value_head_dim), b, kv_head);
   problem.output =
-      HeadsOf(buffers.output, plan.output_dtype, plan.layout, b, first_head,
-              g.num_q_heads, g.q_len, g.value_head_dim);
+      HeadsOf(buffers.output, query_form(plan.output_dtype, g.value_head_dim),
+              b, first_head);
   problem.lse = ResultRows(buffers.lse, g, b, first_head, 1);
   problem.weights = ResultRows(buffers.weights, g, b, first_head, g.kv_len);
   problem.weights_mode = plan.output.weights;

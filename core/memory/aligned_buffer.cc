@@ -26,7 +26,7 @@ std::byte* MapHuge(int64_t bytes) {
   const size_t head = aligned - address;
   const size_t tail = static_cast<size_t>(kHugePageBytes) - head;
   if (head > 0) munmap(raw, head);
-  auto* data = reinterpret_cast<std::byte*>(aligned);
+  auto* data = static_cast<std::byte*>(raw) + head;
   if (tail > 0) munmap(data + bytes, tail);
   madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   return data;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <ranges>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -46,12 +47,12 @@ struct PooledBuffer::State {
   std::vector<AlignedBuffer> EvictFor(int64_t bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::vector<AlignedBuffer> evicted;
-    for (auto it = kept.rbegin(); it != kept.rend(); ++it) {
+    for (auto& [class_bytes, buffers] : kept | std::views::reverse) {
       while (leased_bytes + kept_bytes + bytes > max_bytes &&
-             !it->second.empty()) {
-        evicted.push_back(std::move(it->second.back()));
-        it->second.pop_back();
-        kept_bytes -= it->first;
+             !buffers.empty()) {
+        evicted.push_back(std::move(buffers.back()));
+        buffers.pop_back();
+        kept_bytes -= class_bytes;
       }
     }
     return evicted;

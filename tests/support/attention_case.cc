@@ -241,6 +241,7 @@ std::vector<std::byte> RandomTensor(DataType dtype, int64_t n, Random& random) {
 
 std::vector<float> ToFloats(DataType dtype,
                             const std::vector<std::byte>& from) {
+  ATTN_CHECK(ElementBytes(dtype) > 0);
   const int64_t n = static_cast<int64_t>(from.size()) / ElementBytes(dtype);
   std::vector<float> floats(static_cast<size_t>(n));
   ConvertToF32(dtype, from.data(), n, 1.0f, floats.data());

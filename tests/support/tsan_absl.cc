@@ -4,6 +4,8 @@
 // our code and the library; only TSan builds have them.
 #include "absl/time/time.h"
 
+// The names are ThreadSanitizer's and the mangler's.
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming)
 extern "C" void __tsan_acquire(void* address);
 extern "C" void __tsan_release(void* address);
 
@@ -85,3 +87,5 @@ void ATTN_WRAP(15BlockingCounter4WaitEv)(void* counter) {
 }
 
 }  // extern "C"
+
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
