@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <map>
-#include <ranges>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -28,8 +28,9 @@ struct PooledBuffer::State {
   absl::Mutex mutex;
   int64_t leased_bytes ABSL_GUARDED_BY(mutex) = 0;
   int64_t kept_bytes ABSL_GUARDED_BY(mutex) = 0;
-  // Kept buffers by size class.
-  std::map<int64_t, std::vector<AlignedBuffer>> kept ABSL_GUARDED_BY(mutex);
+  // Kept buffers by size class, largest first.
+  std::map<int64_t, std::vector<AlignedBuffer>, std::greater<>> kept
+      ABSL_GUARDED_BY(mutex);
 
   // A kept buffer of the class, or an empty one.
   AlignedBuffer TakeKept(int64_t class_bytes)
@@ -47,7 +48,7 @@ struct PooledBuffer::State {
   std::vector<AlignedBuffer> EvictFor(int64_t bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::vector<AlignedBuffer> evicted;
-    for (auto& [class_bytes, buffers] : kept | std::views::reverse) {
+    for (auto& [class_bytes, buffers] : kept) {
       while (leased_bytes + kept_bytes + bytes > max_bytes &&
              !buffers.empty()) {
         evicted.push_back(std::move(buffers.back()));
