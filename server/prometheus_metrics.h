@@ -71,7 +71,8 @@ class PrometheusMetrics final : public EngineMetrics {
   // attn_draining: 1 from the first SIGTERM on.
   void SetDraining(bool draining);
 
-  // For RpcRecorder alone.
+  // For RpcRecorder, and MessageReceived for AttendFlow: the time to decode a
+  // request and copy its tensors.
   void RpcStarted(RpcMethod method);
   void RpcFinished(RpcMethod method, int grpc_code, const RpcFacts& facts);
   void MessageReceived(Duration duration);

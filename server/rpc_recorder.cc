@@ -10,10 +10,6 @@ RpcRecorder::RpcRecorder(PrometheusMetrics& metrics, RpcMethod method,
 
 RpcRecorder::~RpcRecorder() { Finish(kUnknownGrpcCode); }
 
-void RpcRecorder::ObserveReceive(Duration duration) {
-  metrics_.MessageReceived(duration);
-}
-
 void RpcRecorder::ObserveSend(Duration duration) {
   metrics_.MessageSent(duration);
 }

@@ -26,9 +26,7 @@ class RpcRecorder {
   void AddRequestBytes(int64_t bytes) { facts_.request_bytes += bytes; }
   void AddResponseBytes(int64_t bytes) { facts_.response_bytes += bytes; }
 
-  // Time to decode a request message and copy its tensors, and time to encode
-  // a response message.
-  void ObserveReceive(Duration duration);
+  // Time to encode a response message.
   void ObserveSend(Duration duration);
 
   // Counts the call as handled with this gRPC status code; only the first call

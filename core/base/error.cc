@@ -129,14 +129,4 @@ std::string PublicMessage(const absl::Status& status) {
   return std::string(status.message().substr(0, kMaxBytes));
 }
 
-absl::Status PrefixField(const absl::Status& status, std::string_view prefix) {
-  const std::optional<std::string> field = FieldOf(status);
-  if (!field.has_value()) return status;
-  absl::Status prefixed =
-      MakeError(status.code(), ReasonOf(status),
-                absl::StrCat(View(prefix), ".", status.message()));
-  SetField(prefixed, absl::StrCat(View(prefix), ".", *field));
-  return prefixed;
-}
-
 }  // namespace attn

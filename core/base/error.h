@@ -62,8 +62,4 @@ std::optional<Duration> RetryAfterOf(const absl::Status& status);
 // inside.
 std::string PublicMessage(const absl::Status& status);
 
-// The same error with "<prefix>." before its field and its message, for an
-// error that was found in a part of a larger message.
-absl::Status PrefixField(const absl::Status& status, std::string_view prefix);
-
 }  // namespace attn

@@ -89,29 +89,14 @@ TEST(ErrorTest, ReasonNamesAreThoseOfTheContract) {
   EXPECT_EQ(ReasonName(Reason::kDraining), "DRAINING");
 }
 
-TEST(ErrorTest, PrefixGoesBeforeFieldAndMessage) {
-  const absl::Status status = PrefixField(
-      InvalidTensor("key.dtype", "must equal query.dtype F32", "F16"),
-      "requests[3]");
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(),
-            "requests[3].key.dtype must equal query.dtype F32; got F16");
-  EXPECT_EQ(ReasonOf(status), Reason::kInvalidTensor);
-  EXPECT_EQ(FieldOf(status), "requests[3].key.dtype");
+TEST(ErrorTest, PublicMessageHidesWhatBrokeInside) {
+  EXPECT_EQ(PublicMessage(absl::InternalError("dnnl: out of luck")),
+            "internal error");
 }
 
-TEST(ErrorTest, PrefixesNest) {
-  const absl::Status status =
-      PrefixField(PrefixField(NotServed("c"), "b"), "a");
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(FieldOf(status), "a.b.c");
-  EXPECT_EQ(ReasonOf(status), Reason::kNotServed);
-}
-
-TEST(ErrorTest, PrefixLeavesErrorsWithoutFieldAsTheyAre) {
-  const absl::Status status = QueueFull("no room", milliseconds(7));
-  EXPECT_EQ(PrefixField(status, "requests[0]"), status);
-  EXPECT_EQ(PrefixField(absl::OkStatus(), "x"), absl::OkStatus());
+TEST(ErrorTest, PublicMessageIsCutSoThatTrailersStaySmall) {
+  const absl::Status status = absl::UnknownError(std::string(5000, 'x'));
+  EXPECT_EQ(PublicMessage(status).size(), 1024u);
 }
 
 }  // namespace
