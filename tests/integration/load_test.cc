@@ -1,10 +1,9 @@
 // The server under load: right answers, the same bytes as alone, live health,
 // books that balance, and a drain that loses nothing it accepted.
-#include <signal.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <csignal>
 #include <thread>
 
 #include "client/cpp/error_details.h"

@@ -46,6 +46,7 @@ struct Tensor {
 constexpr DataType kDtypes[] = {DataType::kF32, DataType::kF16,
                                 DataType::kBF16};
 
+// NOLINTNEXTLINE(readability-function-size): the grid is its nesting.
 TEST(PackTest, KeysAreTransposedAtEveryShape) {
   for (const DataType dtype : kDtypes) {
     for (const int64_t dim : {1, 3, 4, 5, 16, 33}) {

@@ -104,6 +104,7 @@ class TileGemmTest : public testing::TestWithParam<Kind> {
   const std::unique_ptr<TileGemm> gemm_;
 };
 
+// NOLINTNEXTLINE(readability-function-size): the grid is its nesting.
 TEST_P(TileGemmTest, EqualsTheProductInDouble) {
   for (const int64_t m : {1, 2, 15, 33}) {
     for (const int64_t n : {1, 3, 16, 65}) {

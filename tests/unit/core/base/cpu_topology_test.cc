@@ -1,7 +1,6 @@
 #include "core/base/cpu_topology.h"
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
