@@ -184,8 +184,9 @@ class ReactorStream
 
   ~ReactorStream() override {
     if (!finished_) {
-      Cancel();
-      static_cast<void>(Finish());
+      context_.TryCancel();
+      RemoveHold();
+      static_cast<void>(AwaitDone());
     }
   }
 
@@ -216,11 +217,7 @@ class ReactorStream
       finished_ = true;
       RemoveHold();
     }
-    const absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](std::optional<absl::Status>* s) { return s->has_value(); },
-        &status_));
-    return *status_;
+    return AwaitDone();
   }
 
   void Cancel() override { context_.TryCancel(); }
@@ -242,6 +239,13 @@ class ReactorStream
     mutex_.Await(absl::Condition(
         +[](std::optional<bool>* f) { return f->has_value(); }, &flag));
     return *flag;
+  }
+  absl::Status AwaitDone() {
+    const absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(
+        +[](std::optional<absl::Status>* s) { return s->has_value(); },
+        &status_));
+    return *status_;
   }
 
   grpc::ClientContext context_;

@@ -22,19 +22,21 @@ class Pending {
       : results_(count), left_(count), done_(std::move(done)) {}
 
   void Set(size_t i, AttendResult result) {
+    std::vector<AttendResult> results;
     {
       const absl::MutexLock lock(&mutex_);
       results_[i] = std::move(result);
       if (--left_ > 0) {
         return;
       }
+      results.swap(results_);
     }
-    done_(std::move(results_));
+    done_(std::move(results));
   }
 
  private:
   absl::Mutex mutex_;
-  std::vector<AttendResult> results_;  // The last Set owns it.
+  std::vector<AttendResult> results_ ABSL_GUARDED_BY(mutex_);
   size_t left_ ABSL_GUARDED_BY(mutex_);
   Sender::Done done_;
 };

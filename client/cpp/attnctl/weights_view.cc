@@ -141,7 +141,7 @@ std::string RenderRow(const View& view, size_t row,
   values.insert(values.end(), mean.begin() + row * view.columns(),
                 mean.begin() + (row + 1) * view.columns());
   std::vector<std::string> names = HeadNames(view);
-  names.push_back("mean");
+  names.emplace_back("mean");
   std::vector<std::string> notes;
   for (size_t i = 0; i < names.size(); ++i) {
     notes.push_back(Strongest(

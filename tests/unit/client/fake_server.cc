@@ -94,14 +94,9 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
     return grpc::Status::OK;
   }
 
-  int port_ = 0;
-  mutable absl::Mutex mutex_;
-  std::deque<FakeOutcome> outcomes_;
-  int attend_calls_ = 0;
-  std::vector<std::string> request_ids_;
-  std::vector<std::string> session_keys_;
-
  private:
+  friend class FakeServer;
+
   static void Echo(const attn::v1::AttendRequest& request,
                    attn::v1::AttendResponse& response) {
     response.set_request_id(request.request_id());
@@ -138,6 +133,12 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
   }
 
   std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  mutable absl::Mutex mutex_;  // Guards what follows.
+  std::deque<FakeOutcome> outcomes_;
+  int attend_calls_ = 0;
+  std::vector<std::string> request_ids_;
+  std::vector<std::string> session_keys_;
 };
 
 FakeServer::FakeServer() : impl_(std::make_unique<Impl>()) {}

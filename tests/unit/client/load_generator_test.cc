@@ -28,24 +28,24 @@ class FakeClock : public LoadClock {
 // its own in `stalls` takes longer.
 class FakeSender : public Sender {
  public:
-  explicit FakeSender(FakeClock& clock) : clock_(clock) {}
+  explicit FakeSender(FakeClock& fake_clock) : clock(fake_clock) {}
 
   void Send(const std::vector<client::AttendRequest>& requests,
             Done done) override {
     std::vector<AttendResult> results(requests.size());
-    sizes_.push_back(requests.size());
-    clock_.Advance(sizes_.size() == 1 ? first_ : others_);
-    if (fail_) {
+    sizes.push_back(requests.size());
+    clock.Advance(sizes.size() == 1 ? first : others);
+    if (fail) {
       results.front().status = absl::UnavailableError("down");
     }
     done(std::move(results));
   }
 
-  FakeClock& clock_;
-  absl::Duration first_ = absl::Milliseconds(1);
-  absl::Duration others_ = absl::Milliseconds(1);
-  bool fail_ = false;
-  std::vector<size_t> sizes_;
+  FakeClock& clock;
+  absl::Duration first = absl::Milliseconds(1);
+  absl::Duration others = absl::Milliseconds(1);
+  bool fail = false;
+  std::vector<size_t> sizes;
 };
 
 class LoadGeneratorTest : public ::testing::Test {
@@ -63,7 +63,7 @@ class LoadGeneratorTest : public ::testing::Test {
 };
 
 TEST_F(LoadGeneratorTest, OpenLoopCountsLatencyFromTheIntendedTime) {
-  sender_.first_ = absl::Milliseconds(50);  // A stall of five intervals.
+  sender_.first = absl::Milliseconds(50);  // A stall of five intervals.
   LoadPlan plan;
   plan.max_requests = 3;
   RunOpenLoop(plan, EveryTenMilliseconds(), Parts());
@@ -102,12 +102,12 @@ TEST_F(LoadGeneratorTest, LastBatchIsCutToTheNumberOfRequests) {
   plan.max_requests = 10;
   plan.duration = absl::InfiniteDuration();
   RunClosedLoop(plan, Parts());
-  EXPECT_THAT(sender_.sizes_, ElementsAre(4, 4, 2));
+  EXPECT_THAT(sender_.sizes, ElementsAre(4, 4, 2));
   EXPECT_EQ(record_.completed(), 10);
 }
 
 TEST_F(LoadGeneratorTest, FailuresAreCountedByCodeAndNotTimed) {
-  sender_.fail_ = true;
+  sender_.fail = true;
   LoadPlan plan;
   plan.items_per_send = 2;
   plan.max_requests = 2;

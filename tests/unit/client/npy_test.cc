@@ -120,19 +120,21 @@ TEST(NpyTest, LongHeaderIsRefusedBeforeItIsRead) {
 }
 
 TEST(NpyTest, DictionariesThatAreNotExactlyOnesOfNumpyAreRefused) {
+  constexpr const char* kTwice =
+      "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, "
+      "'shape': (1,)}";
+  constexpr const char* kNineDims =
+      "{'descr': '<f4', 'fortran_order': False, "
+      "'shape': (1,1,1,1,1,1,1,1,1)}";
   for (const char* dict :
        {"", "{}", "{'descr': '<f4'}", "{'descr': '<f4', 'shape': (1,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': '1'}",
-        "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': "
-        "(1,)}",
-        "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
+        kTwice, "{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}",
         "{'descr': '<f4, 'fortran_order': False, 'shape': (1,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} x",
-        "{'descr': '<f4' 'fortran_order': False, 'shape': (1,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': "
-        "(1,1,1,1,1,1,1,1,1)}",
+        "{'descr': '<f4' 'fortran_order': False, 'shape': (1,)}", kNineDims,
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,,)}",
         "__import__('os')"}) {
     EXPECT_FALSE(ParseNpyDict(dict).ok()) << dict;

@@ -56,7 +56,7 @@ TEST(ProblemSourceTest, LengthsAreLogUniformAndReachBothEnds) {
     first = first || length == 16;
     last = last || length == 2048;
   }
-  EXPECT_NEAR(small, kDraws / 2, kDraws / 100);
+  EXPECT_NEAR(small, kDraws * 0.5, kDraws * 0.01);
   EXPECT_TRUE(first);
   EXPECT_TRUE(last);
 }

@@ -57,8 +57,9 @@ TEST(TensorTest, NumElementsRefusesNegativeAndOverflowingShapes) {
 
 TEST(TensorTest, CopiesShareTheBytes) {
   const Tensor tensor = Tensor::Own(DType::kF32, {1}, "abcd");
-  const Tensor copy = tensor;
-  EXPECT_EQ(copy.bytes().data(), tensor.bytes().data());
+  const std::vector<Tensor> copies(2, tensor);
+  EXPECT_EQ(copies[0].bytes().data(), tensor.bytes().data());
+  EXPECT_EQ(copies[1].bytes().data(), tensor.bytes().data());
 }
 
 }  // namespace
