@@ -1,6 +1,7 @@
 #include "client/cpp/float_conversion.h"
 
 #include <bit>
+#include <cmath>
 
 namespace attn::client {
 namespace {
@@ -12,6 +13,21 @@ constexpr uint32_t kHalfSmallNormal = 0x38800000;  // 2^-14
 // The payload bits that fit; never zero, which would make an infinity.
 uint32_t NanPayload(uint32_t payload, uint32_t quiet_bit) {
   return payload != 0 ? payload : quiet_bit;
+}
+
+// Towards zero, with the last bit set where something was cut off: rounding the
+// result to a format at least two bits shorter is then as rounding `value`.
+float RoundToOdd(double value) {
+  const auto nearest = static_cast<float>(value);
+  const auto back = static_cast<double>(nearest);
+  if (back == value || !std::isfinite(nearest)) {
+    return nearest;
+  }
+  uint32_t bits = std::bit_cast<uint32_t>(nearest);
+  if (std::fabs(back) > std::fabs(value)) {
+    --bits;
+  }
+  return std::bit_cast<float>(bits | 1);
 }
 
 }  // namespace
@@ -38,6 +54,8 @@ uint16_t F16FromFloat(float value) {
   return static_cast<uint16_t>(sign | half);
 }
 
+uint16_t F16FromDouble(double value) { return F16FromFloat(RoundToOdd(value)); }
+
 float FloatFromF16(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t exponent = (half >> 10) & 0x1f;
@@ -62,6 +80,10 @@ uint16_t Bf16FromFloat(float value) {
   }
   const uint32_t odd = (bits >> 16) & 1;
   return static_cast<uint16_t>((bits + 0x7fff + odd) >> 16);
+}
+
+uint16_t Bf16FromDouble(double value) {
+  return Bf16FromFloat(RoundToOdd(value));
 }
 
 float FloatFromBf16(uint16_t half) {

@@ -23,37 +23,40 @@ void Store(std::string& bytes, size_t i, T value) {
   std::memcpy(bytes.data() + i * sizeof(T), &value, sizeof(T));
 }
 
-float LoadFloat(DType dtype, std::string_view bytes, size_t i) {
+template <typename Number>
+Number LoadNumber(DType dtype, std::string_view bytes, size_t i) {
   switch (dtype) {
     case DType::kF32:
-      return Load<float>(bytes, i);
+      return static_cast<Number>(Load<float>(bytes, i));
     case DType::kF16:
-      return FloatFromF16(Load<uint16_t>(bytes, i));
+      return static_cast<Number>(FloatFromF16(Load<uint16_t>(bytes, i)));
     case DType::kBf16:
-      return FloatFromBf16(Load<uint16_t>(bytes, i));
+      return static_cast<Number>(FloatFromBf16(Load<uint16_t>(bytes, i)));
     case DType::kF64:
-      return static_cast<float>(Load<double>(bytes, i));
+      return static_cast<Number>(Load<double>(bytes, i));
     case DType::kBool:
-      return bytes[i] != 0 ? 1.0F : 0.0F;
+      return static_cast<Number>(bytes[i] != 0 ? 1 : 0);
     case DType::kI32:
-      return static_cast<float>(Load<int32_t>(bytes, i));
+      return static_cast<Number>(Load<int32_t>(bytes, i));
     case DType::kI64:
-      return static_cast<float>(Load<int64_t>(bytes, i));
+      return static_cast<Number>(Load<int64_t>(bytes, i));
     case DType::kUnspecified:
       break;
   }
-  return 0.0F;
+  return Number{0};
 }
 
-void StoreFloat(DType dtype, std::string& bytes, size_t i, float value) {
+// REQUIRES: IsFloat(dtype). A float is widened exactly, so each is rounded
+// once.
+void StoreNumber(DType dtype, std::string& bytes, size_t i, double value) {
   if (dtype == DType::kF16) {
-    Store(bytes, i, F16FromFloat(value));
+    Store(bytes, i, F16FromDouble(value));
   } else if (dtype == DType::kBf16) {
-    Store(bytes, i, Bf16FromFloat(value));
+    Store(bytes, i, Bf16FromDouble(value));
   } else if (dtype == DType::kF64) {
-    Store(bytes, i, static_cast<double>(value));
-  } else {
     Store(bytes, i, value);
+  } else {
+    Store(bytes, i, static_cast<float>(value));
   }
 }
 
@@ -72,6 +75,37 @@ absl::Status CheckCount(const Shape& shape, size_t found) {
                                                    " elements; got ", found));
   }
   return absl::OkStatus();
+}
+
+template <typename Number>
+absl::StatusOr<std::string> ToBytes(absl::Span<const Number> values,
+                                    const Shape& shape, DType dtype) {
+  if (!IsFloat(dtype)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dtype must be f32, f16, bf16 or f64; got ",
+                     std::string(DTypeName(dtype))));
+  }
+  if (absl::Status status = CheckCount(shape, values.size()); !status.ok()) {
+    return status;
+  }
+  std::string bytes(values.size() * ElementBytes(dtype), '\0');
+  for (size_t i = 0; i < values.size(); ++i) {
+    StoreNumber(dtype, bytes, i, values[i]);
+  }
+  return bytes;
+}
+
+template <typename Number>
+absl::StatusOr<std::vector<Number>> ToNumbers(const Tensor& tensor) {
+  if (absl::Status status = tensor.Check(); !status.ok()) {
+    return status;
+  }
+  std::vector<Number> values(tensor.bytes().size() /
+                             ElementBytes(tensor.dtype()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = LoadNumber<Number>(tensor.dtype(), tensor.bytes(), i);
+  }
+  return values;
 }
 
 }  // namespace
@@ -149,19 +183,20 @@ Tensor Tensor::Borrow(DType dtype, Shape shape, std::string_view bytes) {
 
 absl::StatusOr<Tensor> Tensor::FromFloats(absl::Span<const float> values,
                                           Shape shape, DType dtype) {
-  if (!IsFloat(dtype)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dtype must be f32, f16, bf16 or f64; got ",
-                     std::string(DTypeName(dtype))));
+  absl::StatusOr<std::string> bytes = ToBytes(values, shape, dtype);
+  if (!bytes.ok()) {
+    return bytes.status();
   }
-  if (absl::Status status = CheckCount(shape, values.size()); !status.ok()) {
-    return status;
+  return Own(dtype, std::move(shape), *std::move(bytes));
+}
+
+absl::StatusOr<Tensor> Tensor::FromDoubles(absl::Span<const double> values,
+                                           Shape shape, DType dtype) {
+  absl::StatusOr<std::string> bytes = ToBytes(values, shape, dtype);
+  if (!bytes.ok()) {
+    return bytes.status();
   }
-  std::string bytes(values.size() * ElementBytes(dtype), '\0');
-  for (size_t i = 0; i < values.size(); ++i) {
-    StoreFloat(dtype, bytes, i, values[i]);
-  }
-  return Own(dtype, std::move(shape), std::move(bytes));
+  return Own(dtype, std::move(shape), *std::move(bytes));
 }
 
 absl::StatusOr<Tensor> Tensor::FromBools(const std::vector<bool>& values,
@@ -174,22 +209,28 @@ absl::StatusOr<Tensor> Tensor::FromBools(const std::vector<bool>& values,
 }
 
 absl::StatusOr<std::vector<float>> Tensor::ToFloats() const {
-  if (absl::Status status = Check(); !status.ok()) {
-    return status;
+  return ToNumbers<float>(*this);
+}
+
+absl::StatusOr<std::vector<double>> Tensor::ToDoubles() const {
+  return ToNumbers<double>(*this);
+}
+
+absl::StatusOr<std::vector<int64_t>> Tensor::ToInts() const {
+  if (IsFloat(dtype_)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dtype must be i32, i64 or bool; got ",
+                     std::string(DTypeName(dtype_))));
   }
-  std::vector<float> values(bytes_.size() / ElementBytes(dtype_));
-  for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = LoadFloat(dtype_, bytes_, i);
-  }
-  return values;
+  return ToNumbers<int64_t>(*this);
 }
 
 absl::StatusOr<Tensor> Tensor::ConvertTo(DType dtype) const {
-  absl::StatusOr<std::vector<float>> values = ToFloats();
+  absl::StatusOr<std::vector<double>> values = ToDoubles();
   if (!values.ok()) {
     return values.status();
   }
-  return FromFloats(*values, shape_, dtype);
+  return FromDoubles(*values, shape_, dtype);
 }
 
 absl::Status Tensor::Check() const {

@@ -71,6 +71,9 @@ class Tensor {
   static absl::StatusOr<Tensor> FromFloats(absl::Span<const float> values,
                                            Shape shape,
                                            DType dtype = DType::kF32);
+  static absl::StatusOr<Tensor> FromDoubles(absl::Span<const double> values,
+                                            Shape shape,
+                                            DType dtype = DType::kF64);
 
   // true is 1, false is 0. Errors: as FromFloats.
   static absl::StatusOr<Tensor> FromBools(const std::vector<bool>& values,
@@ -80,7 +83,15 @@ class Tensor {
   // Check, and INVALID_ARGUMENT for kUnspecified.
   absl::StatusOr<std::vector<float>> ToFloats() const;
 
-  // The same values in another float type. Errors: as ToFloats and FromFloats.
+  // The same without rounding; kI64 beyond 2^53 is rounded.
+  absl::StatusOr<std::vector<double>> ToDoubles() const;
+
+  // Every element of a kI32, kI64 or kBool (0 and 1), e.g. TopWeights::indices.
+  // Errors: as Check, and INVALID_ARGUMENT for another dtype.
+  absl::StatusOr<std::vector<int64_t>> ToInts() const;
+
+  // The same values in another float type, rounded once. Errors: as ToFloats
+  // and FromFloats.
   absl::StatusOr<Tensor> ConvertTo(DType dtype) const;
 
   // INVALID_ARGUMENT unless bytes().size() is product(shape) * element bytes.

@@ -76,6 +76,38 @@ TEST(FloatConversionTest, EveryBf16GapRoundsToNearestEven) {
   }
 }
 
+// A hair beside a midpoint, which is lost where an f64 goes by way of f32.
+TEST(FloatConversionTest, DoublesRoundOnce) {
+  for (uint32_t pattern = 0; pattern < 0x7bff; ++pattern) {
+    const auto low = static_cast<uint16_t>(pattern);
+    const auto high = static_cast<uint16_t>(pattern + 1);
+    const double middle =
+        (double{FloatFromF16(low)} + double{FloatFromF16(high)}) / 2;
+    ASSERT_EQ(F16FromDouble(middle), (low & 1) == 0 ? low : high) << pattern;
+    ASSERT_EQ(F16FromDouble(std::nextafter(middle, 0.0)), low) << pattern;
+    ASSERT_EQ(F16FromDouble(std::nextafter(middle, 1e9)), high) << pattern;
+    ASSERT_EQ(F16FromDouble(-std::nextafter(middle, 0.0)), low | 0x8000);
+  }
+  for (uint32_t pattern = 0; pattern < 0x7f7f; ++pattern) {
+    const auto low = static_cast<uint16_t>(pattern);
+    const auto high = static_cast<uint16_t>(pattern + 1);
+    const double middle =
+        (double{FloatFromBf16(low)} + double{FloatFromBf16(high)}) / 2;
+    ASSERT_EQ(Bf16FromDouble(middle), (low & 1) == 0 ? low : high) << pattern;
+    ASSERT_EQ(Bf16FromDouble(std::nextafter(middle, 0.0)), low) << pattern;
+    ASSERT_EQ(Bf16FromDouble(std::nextafter(middle, 1e39)), high) << pattern;
+  }
+}
+
+TEST(FloatConversionTest, DoublesOutOfRangeAreInfiniteOrZero) {
+  EXPECT_EQ(F16FromDouble(1e300), 0x7c00);
+  EXPECT_EQ(Bf16FromDouble(-1e300), 0xff80);
+  EXPECT_EQ(Bf16FromDouble(std::numeric_limits<double>::infinity()), 0x7f80);
+  EXPECT_EQ(F16FromDouble(-1e-300), 0x8000);
+  EXPECT_EQ(Bf16FromDouble(1e-300), 0);
+  EXPECT_TRUE(std::isnan(FloatFromBf16(Bf16FromDouble(std::nan("")))));
+}
+
 TEST(FloatConversionTest, OverflowGivesInfinity) {
   EXPECT_EQ(F16FromFloat(65519.0F), 0x7bff);
   EXPECT_EQ(F16FromFloat(65520.0F), 0x7c00);

@@ -29,6 +29,45 @@ TEST(TensorTest, BoolsAndIntegersReadAsFloats) {
   EXPECT_THAT(ints.ToFloats().value(), ElementsAre(-1.0F));
 }
 
+TEST(TensorTest, DoublesKeepEveryBit) {
+  const double third = 1.0 / 3;
+  const auto tensor = Tensor::FromDoubles({third, -1e300}, {2});
+  ASSERT_TRUE(tensor.ok()) << tensor.status();
+  EXPECT_EQ(tensor->dtype(), DType::kF64);
+  EXPECT_THAT(tensor->ToDoubles().value(), ElementsAre(third, -1e300));
+  const auto same = tensor->ConvertTo(DType::kF64);
+  EXPECT_EQ(same->bytes(), tensor->bytes());
+  EXPECT_FALSE(Tensor::FromDoubles({1.0}, {2}).ok());
+  EXPECT_FALSE(Tensor::FromDoubles({1.0}, {1}, DType::kI64).ok());
+}
+
+// Rounded to f32 on the way this would be the midpoint, and end at 1.
+TEST(TensorTest, ConversionRoundsOnce) {
+  const auto tensor = Tensor::FromDoubles({1 + 0x1p-11 + 0x1p-40}, {1});
+  const auto half = tensor->ConvertTo(DType::kF16);
+  EXPECT_THAT(half->ToDoubles().value(), ElementsAre(1 + 0x1p-10));
+}
+
+TEST(TensorTest, IntegersReadAsIntegers) {
+  const Tensor narrow = Tensor::Own(
+      DType::kI32, {2}, std::string("\xff\xff\xff\xff\x01\0\0\x01", 8));
+  EXPECT_THAT(narrow.ToInts().value(), ElementsAre(-1, 0x1000001));
+  EXPECT_THAT(narrow.ToDoubles().value(), ElementsAre(-1, 0x1000001));
+  const Tensor wide =
+      Tensor::Own(DType::kI64, {1}, std::string("\x01\0\0\0\0\0\0\x40", 8));
+  EXPECT_THAT(wide.ToInts().value(), ElementsAre(0x4000000000000001));
+  EXPECT_THAT(Tensor::FromBools({true, false}, {2})->ToInts().value(),
+              ElementsAre(1, 0));
+}
+
+TEST(TensorTest, ToIntsRefusesFloatsAndBytesThatDoNotFit) {
+  const auto floats = Tensor::FromFloats({1.0F}, {1});
+  EXPECT_EQ(floats->ToInts().status().message(),
+            "dtype must be i32, i64 or bool; got f32");
+  EXPECT_FALSE(Tensor().ToInts().ok());
+  EXPECT_FALSE(Tensor::Own(DType::kI32, {2}, "abcd").ToInts().ok());
+}
+
 TEST(TensorTest, ShapeMustHoldTheValues) {
   const auto tensor = Tensor::FromFloats({1.0F, 2.0F}, {3});
   EXPECT_THAT(std::string(tensor.status().message()),
