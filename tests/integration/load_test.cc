@@ -77,6 +77,8 @@ TEST_F(LoadTest, ConcurrentClientsGetTheReferenceAndTheSameBytesAsAlone) {
   std::atomic<int> num_completed{0};
   std::atomic<bool> is_over{false};
   std::vector<double> health_ms;
+  std::vector<std::unique_ptr<client::Client>> clients;
+  for (size_t i = 0; i < kClients; ++i) clients.push_back(server.NewClient());
   std::thread prober([&] {
     const auto own = server.NewClient();
     while (!is_over) {
@@ -87,10 +89,9 @@ TEST_F(LoadTest, ConcurrentClientsGetTheReferenceAndTheSameBytesAsAlone) {
     }
   });
   OnEveryClient([&](size_t i) {
-    const auto own = server.NewClient();
     for (int round = 0; round < kRounds; ++round) {
       const size_t index = (i + static_cast<size_t>(round) * 7) % kClients;
-      const auto response = own->Attend(ToRequest(cases_[index]));
+      const auto response = clients[i]->Attend(ToRequest(cases_[index]));
       if (!response.ok() ||
           !(ToOutputs(cases_[index], *response) == alone[index])) {
         ++num_wrong;

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "absl/time/clock.h"
 #include "client/cpp/attnctl/http_get.h"
 #include "core/base/check.h"
 
@@ -87,6 +88,12 @@ std::unique_ptr<client::Client> ServerProcess::NewClient() const {
   options.channel_arguments = {{"grpc.use_local_subchannel_pool", 1}};
   auto made = client::Client::Create(options);
   ATTN_CHECK(made.ok());
+  // gRPC 1.51 now and then takes a connect that is under way for a failed one
+  // (malloc overwrites errno in between), and then fails calls for a second.
+  for (int attempt = 0; attempt < 200 && !(*made)->CheckHealth().ok();
+       ++attempt) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
   return *std::move(made);
 }
 

@@ -27,7 +27,8 @@ class ServerProcess {
   const std::string& grpc_address() const { return grpc_address_; }
   const std::string& http_address() const { return http_address_; }
 
-  // A client without retries, so that tests see what the server says.
+  // A connected client without retries, so that tests see what the server
+  // says.
   std::unique_ptr<client::Client> NewClient() const;
 
   // The body of an HTTP page; "" for a status other than 200.
