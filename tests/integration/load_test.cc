@@ -63,7 +63,7 @@ double Milliseconds(absl::Duration duration) {
 
 TEST_F(LoadTest, ConcurrentClientsGetTheReferenceAndTheSameBytesAsAlone) {
   MakeCases();
-  const ServerProcess server;
+  const ServerProcess server({"--max-queue-wait", "10m"});
   std::vector<AttentionOutputs> alone;
   const auto client = server.NewClient();
   for (const AttentionCase& c : cases_) {
@@ -137,7 +137,8 @@ bool IsDrainRefusal(const absl::Status& status) {
 
 TEST_F(LoadTest, SigtermUnderLoadFailsNoAcceptedCall) {
   MakeCases();
-  ServerProcess server({"--drain-delay", "300ms", "--drain-timeout", "20s"});
+  ServerProcess server({"--drain-delay", "300ms", "--drain-timeout", "60s",
+                        "--max-queue-wait", "10m"});
   std::atomic<int> num_answered{0};
   std::atomic<int> num_failed{0};
   std::atomic<bool> was_signalled{false};
@@ -211,7 +212,8 @@ TEST(DrainTest, SecondSignalEndsAtOnceWithExitCodeZero) {
 }
 
 TEST(CancelTest, ClientsThatLeaveAreCountedAndFreeTheirMemory) {
-  ServerProcess server({"--workers", "1"});
+  // However slow the machine is, none of the calls is to be refused.
+  ServerProcess server({"--workers", "1", "--max-queue-wait", "10m"});
   const auto client = server.NewClient();
   CaseOptions options;
   options.num_q_heads = options.num_kv_heads = 8;
