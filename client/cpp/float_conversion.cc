@@ -20,7 +20,7 @@ uint32_t NanPayload(uint32_t payload, uint32_t quiet_bit) {
 float RoundToOdd(double value) {
   const auto nearest = static_cast<float>(value);
   const auto back = static_cast<double>(nearest);
-  if (back == value || !std::isfinite(nearest)) {
+  if (back == value) {
     return nearest;
   }
   uint32_t bits = std::bit_cast<uint32_t>(nearest);

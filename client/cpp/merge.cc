@@ -177,10 +177,9 @@ double LogSumExp(absl::Span<const double> terms, double sink) {
   largest = std::max(largest, sink);
   double sum = 0;
   for (const double term : terms) {
-    // Apart, because -inf - -inf is NaN where another term is NaN.
-    sum += term == kMinusInfinity ? 0.0 : std::exp(term - largest);
+    sum += std::exp(term - largest);
   }
-  sum += sink == kMinusInfinity ? 0.0 : std::exp(sink - largest);
+  sum += std::exp(sink - largest);
   return largest + std::log(sum);
 }
 

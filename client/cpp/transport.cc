@@ -340,6 +340,13 @@ absl::StatusOr<std::unique_ptr<Transport>> Transport::Create(
   arguments.SetMaxSendMessageSize(static_cast<int>(message_bytes));
   arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE,
                    static_cast<int>(retry_bytes));
+  // A connect that failed makes every call fail until the next one, by gRPC's
+  // default a second later: longer than all our attempts together. gRPC 1.51
+  // fails about one first connect in 900 to a server that is there (an
+  // allocation between connect() and the look at errno overwrites
+  // EINPROGRESS). 100 ms is the least it takes. The backoff grows as before;
+  // MIN_RECONNECT_BACKOFF is the time a connect may take and stays at 20 s.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   // The retry policy is ours, not something that DNS may replace.
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   if (config->empty()) {

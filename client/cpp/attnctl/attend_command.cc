@@ -1,5 +1,5 @@
 // `attnctl attend`: files -> request -> one call -> files, a summary and, if
-// asked for, the weights.
+// asked for, the weights or the largest of them.
 #include <cstdio>
 #include <memory>
 #include <vector>
@@ -7,11 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/attend_flags.h"
+#include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/json_text.h"
 #include "client/cpp/attnctl/npy.h"
+#include "client/cpp/attnctl/top_view.h"
 
 namespace attn::attnctl {
 namespace {
@@ -75,11 +77,7 @@ absl::Status SaveAll(const AttendFlags& flags, const AttendResponse& response) {
   return status;
 }
 
-absl::Status ShowWeights(const AttendFlags& flags,
-                         const AttendResponse& response) {
-  if (!flags.show_weights) {
-    return absl::OkStatus();
-  }
+absl::StatusOr<WeightsViewOptions> ViewOptions(const AttendFlags& flags) {
   WeightsViewOptions options = flags.view;
   if (!flags.tokens_path.empty()) {
     absl::StatusOr<std::vector<std::string>> tokens =
@@ -89,12 +87,33 @@ absl::Status ShowWeights(const AttendFlags& flags,
     }
     options.tokens = *std::move(tokens);
   }
-  const absl::StatusOr<std::string> text =
-      RenderWeights(response.weights, options, DetectStyle(flags.color));
+  return options;
+}
+
+absl::Status Print(const absl::StatusOr<std::string>& text) {
   if (text.ok()) {
     std::fputs(text->c_str(), stdout);
   }
   return text.status();
+}
+
+// What is left to read: files and JSON are for programs.
+bool ShowsTop(const AttendFlags& flags) {
+  return flags.request.output.top_k > 0 && flags.top_out.empty() && !flags.json;
+}
+
+absl::Status ShowViews(const AttendFlags& flags,
+                       const AttendResponse& response) {
+  const absl::StatusOr<WeightsViewOptions> options = ViewOptions(flags);
+  absl::Status status = options.status();
+  if (status.ok() && flags.show_weights) {
+    status.Update(Print(
+        RenderWeights(response.weights, *options, DetectStyle(flags.color))));
+  }
+  if (status.ok() && ShowsTop(flags)) {
+    status.Update(Print(RenderTop(response.top, *options)));
+  }
+  return status;
 }
 
 int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
@@ -114,7 +133,7 @@ int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
     return PrintCallError(response.status());
   }
   absl::Status shown = SaveAll(flags, *response);
-  shown.Update(ShowWeights(flags, *response));
+  shown.Update(ShowViews(flags, *response));
   if (!shown.ok()) {
     return PrintUsageError(shown);
   }

@@ -69,17 +69,17 @@ void AddParamFlags(CLI::App& app, AttentionParams& params) {
 void AddRopeFlags(CLI::App& app, AttendFlags& flags) {
   client::RopeParams& rope = flags.rope;
   app.add_option("--rope-base", rope.base, "Base of the frequencies: 10000");
-  app.add_option("--rope-dim", rope.rotary_dim,
+  app.add_option("--rope-dim,--rotary-dim", rope.rotary_dim,
                  "Leading channels that rotate; 0 = head_dim");
   app.add_flag("--rope-interleaved", rope.interleaved,
                "Pairs (0,1), (2,3), ... instead of halves");
-  app.add_option("--rope-scaling-factor", rope.scaling_factor,
+  app.add_option("--rope-scaling-factor,--rope-scaling", rope.scaling_factor,
                  "Divides the position; 0 = 1");
   app.add_option("--rope-cos", flags.rope_cos, "Table of cosines, .npy");
   app.add_option("--rope-sin", flags.rope_sin, "Table of sines, .npy");
-  AddListFlag(app, "--rope-positions", rope.positions,
+  AddListFlag(app, "--rope-positions,--positions", rope.positions,
               "Position of each query row");
-  AddListFlag(app, "--rope-key-positions", rope.key_positions,
+  AddListFlag(app, "--rope-key-positions,--key-positions", rope.key_positions,
               "Position of each key sent");
 }
 
@@ -102,9 +102,11 @@ void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
                  "Write the weights here, .npy; implies --weights "
                  "probabilities");
   app.add_option("--top-k", output.top_k,
-                 "Return the largest probabilities of each row; 0 = off");
+                 "Return the largest probabilities of each row and print them; "
+                 "0 = off");
   app.add_option("--top-out", flags.top_out,
-                 "Write PREFIX.indices.npy and PREFIX.probabilities.npy")
+                 "Write PREFIX.indices.npy and PREFIX.probabilities.npy "
+                 "instead of printing them")
       ->type_name("PREFIX");
   app.add_flag("--json", flags.json, "Print one line of JSON");
 }
@@ -130,9 +132,11 @@ void AddViewFlags(CLI::App& app, AttendFlags& flags) {
   app.add_flag("--show-weights", flags.show_weights,
                "Print the probabilities of batch entry 0 as a heat map");
   app.add_option("--tokens", flags.tokens_path,
-                 "Names of the keys, one token a line");
+                 "Names of the keys, one token a line, for --show-weights and "
+                 "--top-k");
   app.add_option("--head", flags.view.head,
-                 "Head of the map: mean (default), all or a number")
+                 "Head of the map: mean (default), all or a number; --top-k "
+                 "has no mean and prints all")
       ->type_name("N|all|mean");
   app.add_option("--row", flags.view.row,
                  "Print this row alone, head by head (a token or a number)")
@@ -181,10 +185,13 @@ absl::Status CheckFlags(const AttendFlags& flags) {
     return absl::InvalidArgumentError(
         "--show-weights shows probabilities; leave --weights away");
   }
-  if (!views && (!flags.tokens_path.empty() || !flags.view.row.empty() ||
-                 !flags.view.column.empty())) {
+  if (!views && flags.request.output.top_k == 0 &&
+      (!flags.tokens_path.empty() || !flags.view.row.empty())) {
     return absl::InvalidArgumentError(
-        "--tokens, --row and --column need --show-weights");
+        "--tokens and --row need --show-weights or --top-k");
+  }
+  if (!views && !flags.view.column.empty()) {
+    return absl::InvalidArgumentError("--column needs --show-weights");
   }
   if (!flags.view.column.empty() && flags.view.row.empty()) {
     return absl::InvalidArgumentError("--column needs --row");

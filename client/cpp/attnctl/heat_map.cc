@@ -55,14 +55,6 @@ std::string_view Prefix(std::string_view text, int width) {
   return text.substr(0, end);
 }
 
-int NameWidth(absl::Span<const std::string> names) {
-  int width = 1;
-  for (const std::string& name : names) {
-    width = std::max(width, Width(name));
-  }
-  return std::min(width, kNameColumns);
-}
-
 // Columns of one cell so that a line fits, as far as numbers allow.
 int CellWidth(const HeatMap& map, const TerminalStyle& style, int name_width) {
   const int count = std::max(1, static_cast<int>(map.column_names.size()));
@@ -97,6 +89,14 @@ std::string HeaderLine(const HeatMap& map, int name_width, int cell_width) {
 }
 
 }  // namespace
+
+int NameWidth(absl::Span<const std::string> names) {
+  int width = 1;
+  for (const std::string& name : names) {
+    width = std::max(width, Width(name));
+  }
+  return std::min(width, kNameColumns);
+}
 
 std::string Fit(std::string_view text, int width, bool right) {
   const int found = Width(text);

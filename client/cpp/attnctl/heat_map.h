@@ -37,6 +37,9 @@ std::string RenderBars(absl::Span<const float> values,
 std::string Strongest(absl::Span<const float> values,
                       absl::Span<const std::string> names, int count);
 
+// Columns for the widest of `names`, at least 1 and at most 12.
+int NameWidth(absl::Span<const std::string> names);
+
 // `text` cut or filled with spaces to `width` code points; cut text ends in
 // '.'. `right` puts it at the right end.
 std::string Fit(std::string_view text, int width, bool right);

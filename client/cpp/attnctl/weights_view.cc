@@ -1,12 +1,10 @@
 #include "client/cpp/attnctl/weights_view.h"
 
-#include <algorithm>
-#include <fstream>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/heat_map.h"
 
 namespace attn::attnctl {
@@ -46,38 +44,15 @@ absl::StatusOr<View> MakeView(const client::Tensor& weights,
   view.heads = shape[1];
   const size_t rows = shape[2];
   const size_t columns = shape[3];
-  if (!tokens.empty() && (tokens.size() != columns || rows > columns)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tokens: there must be one for each of the ", columns,
-                     " keys; got ", tokens.size()));
+  absl::StatusOr<AxisNames> names = NameAxes(tokens, rows, columns);
+  if (!names.ok()) {
+    return names.status();
   }
-  for (size_t j = 0; j < columns; ++j) {
-    view.column_names.push_back(tokens.empty() ? absl::StrCat("k", j)
-                                               : tokens[j]);
-  }
-  for (size_t i = 0; i < rows; ++i) {
-    view.row_names.push_back(tokens.empty() ? absl::StrCat("q", i)
-                                            : tokens[columns - rows + i]);
-  }
+  view.row_names = std::move(names->rows);
+  view.column_names = std::move(names->keys);
   values->resize(view.heads * rows * columns);
   view.values = *std::move(values);
   return view;
-}
-
-// The place of `name` on an axis: a name, else a number.
-absl::StatusOr<size_t> Find(const std::string& axis, const std::string& name,
-                            const std::vector<std::string>& names) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found != names.end()) {
-    return static_cast<size_t>(found - names.begin());
-  }
-  size_t number = 0;
-  if (absl::SimpleAtoi(name, &number) && number < names.size()) {
-    return number;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat(axis, ": must be a token or a number below ", names.size(),
-                   "; got \"", name, "\""));
 }
 
 std::vector<float> MeanOverHeads(const View& view) {
@@ -178,35 +153,21 @@ absl::StatusOr<std::string> RenderWeights(const client::Tensor& weights,
   if (options.row.empty()) {
     return RenderMaps(*view, options.head, style);
   }
-  const absl::StatusOr<size_t> row = Find("row", options.row, view->row_names);
+  const absl::StatusOr<size_t> row =
+      FindName("row", options.row, view->row_names);
   if (!row.ok()) {
     return row.status();
   }
   std::string text = RenderRow(*view, *row, style);
   if (!options.column.empty()) {
     const absl::StatusOr<size_t> column =
-        Find("column", options.column, view->column_names);
+        FindName("column", options.column, view->column_names);
     if (!column.ok()) {
       return column.status();
     }
     absl::StrAppend(&text, "\n", RenderColumn(*view, *row, *column, style));
   }
   return text;
-}
-
-absl::StatusOr<std::vector<std::string>> ReadTokens(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) {
-    return absl::NotFoundError(path + ": cannot be read");
-  }
-  std::vector<std::string> tokens;
-  for (std::string line; std::getline(file, line);) {
-    if (!line.empty() && line.back() == '\r') {
-      line.pop_back();
-    }
-    tokens.push_back(std::move(line));
-  }
-  return tokens;
 }
 
 }  // namespace attn::attnctl

@@ -27,7 +27,4 @@ absl::StatusOr<std::string> RenderWeights(const client::Tensor& weights,
                                           const WeightsViewOptions& options,
                                           const TerminalStyle& style);
 
-// One token a line; a last line without a newline counts. Errors: NOT_FOUND.
-absl::StatusOr<std::vector<std::string>> ReadTokens(const std::string& path);
-
 }  // namespace attn::attnctl

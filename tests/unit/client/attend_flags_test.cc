@@ -72,6 +72,14 @@ TEST_F(AttendFlagsTest, EveryOptionReachesTheRequest) {
   EXPECT_EQ(flags_.session.expected_length, 9);
 }
 
+TEST_F(AttendFlagsTest, RopeFlagsHaveShortNamesToo) {
+  Parse("--rotary-dim 8 --rope-scaling 2 --positions 1,2 --key-positions 3");
+  EXPECT_EQ(flags_.rope.rotary_dim, 8);
+  EXPECT_EQ(flags_.rope.scaling_factor, 2);
+  EXPECT_THAT(flags_.rope.positions, ElementsAre(1, 2));
+  EXPECT_THAT(flags_.rope.key_positions, ElementsAre(3));
+}
+
 TEST_F(AttendFlagsTest, BadValuesAreUsageErrors) {
   for (const char* line : {"--causal left", "--scale wide", "--priority 7",
                            "--deadline soon", "--deadline -1s", "--layout abcd",
@@ -95,9 +103,47 @@ TEST_F(AttendFlagsTest, FilesAreReadAndConverted) {
   EXPECT_TRUE(request->output.return_lse);
 }
 
+TEST_F(AttendFlagsTest, DoublesAreSentAsTheyAre) {
+  const auto query = client::Tensor::FromDoubles({1.0 / 3}, {1, 1, 1, 1});
+  ASSERT_TRUE(WriteNpy(QueryPath(), *query).ok());
+  Parse("--key " + QueryPath() + " --value " + QueryPath() +
+        " --output-dtype f64");
+  const auto request = LoadRequest(flags_);
+  ASSERT_TRUE(request.ok()) << request.status();
+  for (const client::Tensor& tensor :
+       {request->query, request->key, request->value}) {
+    EXPECT_EQ(tensor.dtype(), client::DType::kF64);
+    EXPECT_EQ(tensor.bytes(), query->bytes());
+  }
+  EXPECT_EQ(request->output.dtype, client::DType::kF64);
+}
+
+TEST_F(AttendFlagsTest, RopeTablesAreRead) {
+  const auto table = client::Tensor::FromDoubles({0.5, 0.25}, {1, 2});
+  ASSERT_TRUE(WriteNpy(QueryPath(), *table).ok());
+  Parse("--rope-cos " + QueryPath() + " --rope-sin " + QueryPath() +
+        " --input-dtype f32");
+  const auto request = LoadRequest(flags_);
+  ASSERT_TRUE(request.ok()) << request.status();
+  ASSERT_TRUE(request->params.rope.has_value());
+  EXPECT_EQ(request->params.rope->cos.bytes(), table->bytes());
+  EXPECT_EQ(request->params.rope->sin.bytes(), table->bytes());
+}
+
 TEST_F(AttendFlagsTest, FlagsThatDoNotFitTogetherAreNamed) {
   Parse("--row bank");
-  EXPECT_THAT(LoadError(), HasSubstr("need --show-weights"));
+  EXPECT_EQ(LoadError(), "--tokens and --row need --show-weights or --top-k");
+}
+
+TEST_F(AttendFlagsTest, TopKMayNameRowsAndKeysButHasNoColumns) {
+  const auto query = client::Tensor::FromFloats({1}, {1, 1, 1, 1});
+  ASSERT_TRUE(WriteNpy(QueryPath(), *query).ok());
+  Parse("--top-k 3 --tokens t.txt --row bank");
+  EXPECT_EQ(LoadError(), "");
+  flags_.view.column = "river";
+  EXPECT_EQ(LoadError(), "--column needs --show-weights");
+  flags_.show_weights = true;
+  EXPECT_EQ(LoadError(), "");
 }
 
 TEST_F(AttendFlagsTest, ViewShowsProbabilitiesOnly) {

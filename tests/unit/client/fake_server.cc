@@ -14,11 +14,11 @@ namespace attn::client {
 class FakeServer::Impl : public attn::v1::AttentionService::Service,
                          public grpc::health::v1::Health::Service {
  public:
-  Impl() {
+  explicit Impl(int port) {
     constexpr int kMaxBytes = 64 << 20;
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port_);
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port),
+                             grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(kMaxBytes);
     builder.RegisterService(
         static_cast<attn::v1::AttentionService::Service*>(this));
@@ -141,8 +141,10 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
   std::vector<std::string> session_keys_;
 };
 
-FakeServer::FakeServer() : impl_(std::make_unique<Impl>()) {}
+FakeServer::FakeServer(int port) : impl_(std::make_unique<Impl>(port)) {}
 FakeServer::~FakeServer() = default;
+
+int FakeServer::port() const { return impl_->port_; }
 
 std::string FakeServer::address() const {
   return absl::StrCat("127.0.0.1:", impl_->port_);

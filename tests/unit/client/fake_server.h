@@ -19,9 +19,11 @@ struct FakeOutcome {
 // Thread-safe.
 class FakeServer {
  public:
-  FakeServer();
+  // `port` 0: one that the system picks.
+  explicit FakeServer(int port = 0);
   ~FakeServer();
 
+  int port() const;
   std::string address() const;
   void Expect(std::vector<FakeOutcome> outcomes);
   int attend_calls() const;

@@ -89,6 +89,8 @@ TEST(MergeTest, NanOfAPartReachesTheWhole) {
     EXPECT_TRUE(std::isnan(Output(merged).at(0)));
     EXPECT_TRUE(std::isnan(Lse(merged)));
   }
+  const PartialAnswer empty = Row({1}, -kInfinity);
+  EXPECT_TRUE(std::isnan(Lse(Merge({empty, Row({1}, kNan), empty}))));
   // Allowed keys whose weight is 0 in f64 are allowed all the same.
   EXPECT_TRUE(
       std::isnan(Output(Merge({Row({1}, 0), Row({kNan}, -1000)})).at(0)));
@@ -109,6 +111,7 @@ TEST(MergeTest, SinksJoinRowsThatHaveAKey) {
       Merge({Row({5}, -kInfinity), Row({4}, 1)}, Layout::kBhsd, sinks);
   EXPECT_THAT(Output(merged), ElementsAre(DoubleNear(2, 1e-15)));
   EXPECT_NEAR(Lse(merged), 1 + std::log(2.0), 1e-15);
+  EXPECT_EQ(Lse(Merge({Row({4}, 1)}, Layout::kBhsd, {1000.0F})), 1000);
 }
 
 // Scores and values of a problem, and its softmax over any range of keys.
@@ -131,6 +134,9 @@ class Problem {
     std::fill_n(scores_.begin() + 3 * kKeys, 4, -kInfinity);
   }
 
+  // Sinks of every head for the answers from here on.
+  void SetSinks(std::vector<float> sinks) { sinks_ = std::move(sinks); }
+
   // The answer over keys [begin, end) in `layout`.
   PartialAnswer Answer(int64_t begin, int64_t end, Layout layout,
                        DType dtype) const {
@@ -140,6 +146,9 @@ class Problem {
       double sum = 0;
       for (int64_t j = begin; j < end; ++j) {
         sum += std::exp(scores_[row * kKeys + j]);
+      }
+      if (sum > 0 && !sinks_.empty()) {
+        sum += std::exp(double{sinks_[row / kRows % kHeads]});
       }
       lse[row] = std::log(sum);
       for (int64_t j = begin; sum > 0 && j < end; ++j) {
@@ -178,6 +187,7 @@ class Problem {
 
   std::vector<double> scores_;  // [kBatch, kHeads, kRows, kKeys]
   std::vector<double> values_;  // [kBatch, kHeads, kKeys, kDim]
+  std::vector<float> sinks_;    // [kHeads] or empty
 };
 
 // Half a last place of the parts, of their f32 lse, and of the result.
@@ -232,6 +242,22 @@ TEST(MergeTest, PartsGiveTheWholeInEveryLayoutAndDType) {
       ASSERT_TRUE(merged.ok()) << merged.status();
       ExpectNear(*merged, part(0, 10), Tolerance(dtype));
     }
+  }
+}
+
+// Row 3 sees no key of the first part: a sink given to that part would be lost.
+TEST(MergeTest, SinksOfEveryHeadGiveTheWholeWithSinks) {
+  Problem problem;
+  for (const Layout layout : {Layout::kBhsd, Layout::kBse}) {
+    const auto answer = [&](int64_t begin, int64_t end) {
+      return problem.Answer(begin, end, layout, DType::kF64);
+    };
+    const std::vector<float> sinks = {1.0F, -2.0F, 3.0F};
+    problem.SetSinks({});
+    const auto merged = Merge({answer(0, 4), answer(4, 10)}, layout, sinks);
+    problem.SetSinks(sinks);
+    ASSERT_TRUE(merged.ok()) << merged.status();
+    ExpectNear(*merged, answer(0, 10), 1e-14);
   }
 }
 
