@@ -35,6 +35,8 @@ struct TensorPlaces {
   ByteRange key;
   ByteRange value;
   ByteRange attn_mask;
+  ByteRange rope_cos;
+  ByteRange rope_sin;
 };
 
 struct DecodedRequest {

@@ -100,8 +100,11 @@ class RequestSplitter {
         key_(bytes, "key"),
         value_(bytes, "value"),
         attn_mask_(bytes, "attn_mask"),
+        rope_cos_(bytes, "params.rope.cos"),
+        rope_sin_(bytes, "params.rope.sin"),
         small_(bytes, kMaxSmallBytes),
-        params_(bytes, kMaxSmallBytes) {}
+        params_(bytes, kMaxSmallBytes),
+        rope_(bytes, kMaxSmallBytes) {}
 
   absl::Status Split(ByteRange range) {
     return ForEachField(bytes_, range, [this](const MessageField& field) {
@@ -109,11 +112,11 @@ class RequestSplitter {
     });
   }
 
-  bool has_rope() const { return has_rope_; }
-
   absl::Status ParseSmall(v1::AttendRequest& small) const {
-    if (small.ParseFromString(small_.text()) &&
-        small.mutable_params()->MergeFromString(params_.text())) {
+    if (!small.ParseFromString(small_.text())) return Undecodable();
+    v1::AttentionParams& params = *small.mutable_params();
+    if (!params.MergeFromString(params_.text())) return Undecodable();
+    if (!has_rope_ || params.mutable_rope()->MergeFromString(rope_.text())) {
       return absl::OkStatus();
     }
     return Undecodable();
@@ -123,7 +126,9 @@ class RequestSplitter {
     ATTN_RETURN_IF_ERROR(query_.Finish(spec.query, places.query));
     ATTN_RETURN_IF_ERROR(key_.Finish(spec.key, places.key));
     ATTN_RETURN_IF_ERROR(value_.Finish(spec.value, places.value));
-    return attn_mask_.Finish(spec.attn_mask, places.attn_mask);
+    ATTN_RETURN_IF_ERROR(attn_mask_.Finish(spec.attn_mask, places.attn_mask));
+    ATTN_RETURN_IF_ERROR(rope_cos_.Finish(spec.rope_cos, places.rope_cos));
+    return rope_sin_.Finish(spec.rope_sin, places.rope_sin);
   }
 
  private:
@@ -152,16 +157,33 @@ class RequestSplitter {
     return TooManySmallBytes("request", kMaxSmallBytes);
   }
 
-  // rope may hold large tables; its content is not needed to refuse it.
   absl::Status AddParams(ByteRange range) {
     return ForEachField(bytes_, range, [this](const MessageField& field) {
       using Params = v1::AttentionParams;
-      has_rope_ |=
-          field.has_payload && field.number == Params::kRopeFieldNumber;
-      if (field.number >= Params::kRopeFieldNumber || params_.Add(field)) {
+      if (field.has_payload && field.number == Params::kRopeFieldNumber) {
+        has_rope_ = true;
+        return AddRope(field.payload);
+      }
+      if (field.number > Params::kRopeFieldNumber || params_.Add(field)) {
         return absl::OkStatus();
       }
       return TooManySmallBytes("params", kMaxSmallBytes);
+    });
+  }
+
+  absl::Status AddRope(ByteRange range) {
+    return ForEachField(bytes_, range, [this](const MessageField& field) {
+      using Rope = v1::RopeParams;
+      if (field.has_payload && field.number == Rope::kCosFieldNumber) {
+        return rope_cos_.Add(field.payload);
+      }
+      if (field.has_payload && field.number == Rope::kSinFieldNumber) {
+        return rope_sin_.Add(field.payload);
+      }
+      if (field.number > Rope::kKeyPositionsFieldNumber || rope_.Add(field)) {
+        return absl::OkStatus();
+      }
+      return TooManySmallBytes("params.rope", kMaxSmallBytes);
     });
   }
 
@@ -170,10 +192,25 @@ class RequestSplitter {
   TensorSplitter key_;
   TensorSplitter value_;
   TensorSplitter attn_mask_;
+  TensorSplitter rope_cos_;
+  TensorSplitter rope_sin_;
   SmallFields small_;
   SmallFields params_;
+  SmallFields rope_;
   bool has_rope_ = false;
 };
+
+RopeParams ReadRope(const v1::RopeParams& wire) {
+  RopeParams rope;
+  rope.base = wire.base();
+  rope.rotary_dim = wire.rotary_dim();
+  rope.is_interleaved = wire.interleaved();
+  rope.scaling_factor = wire.scaling_factor();
+  rope.positions.assign(wire.positions().begin(), wire.positions().end());
+  rope.key_positions.assign(wire.key_positions().begin(),
+                            wire.key_positions().end());
+  return rope;
+}
 
 AttentionParams ReadParams(const v1::AttentionParams& wire) {
   AttentionParams params;
@@ -186,13 +223,15 @@ AttentionParams ReadParams(const v1::AttentionParams& wire) {
   params.alibi_slopes.assign(wire.alibi_slopes().begin(),
                              wire.alibi_slopes().end());
   params.sinks.assign(wire.sinks().begin(), wire.sinks().end());
+  if (wire.has_rope()) params.rope = ReadRope(wire.rope());
   return params;
 }
 
 OutputOptions ReadOutputOptions(const v1::OutputOptions& wire) {
   return {.dtype = static_cast<DataType>(wire.dtype()),
           .return_lse = wire.return_lse(),
-          .weights = static_cast<WeightsMode>(wire.weights())};
+          .weights = static_cast<WeightsMode>(wire.weights()),
+          .top_k = wire.top_k()};
 }
 
 // The id as far as it may be echoed, cut between UTF-8 characters: a reply with
@@ -205,8 +244,7 @@ std::string EchoedId(const std::string& request_id) {
 }
 
 // What the spec has no place for.
-absl::Status CheckServed(const v1::AttendRequest& small, bool has_rope) {
-  constexpr uint32_t kMaxTopK = 1024;
+absl::Status CheckServed(const v1::AttendRequest& small) {
   if (small.request_id().size() > kMaxRequestIdBytes) {
     return InvalidOption(
         "request_id",
@@ -217,15 +255,7 @@ absl::Status CheckServed(const v1::AttendRequest& small, bool has_rope) {
     return InvalidOption("priority", "must be an enum number from 0 to 3",
                          absl::StrCat(static_cast<int>(small.priority())));
   }
-  if (small.output().top_k() > kMaxTopK) {
-    return InvalidOption("output.top_k",
-                         absl::StrCat("must be at most ", kMaxTopK),
-                         absl::StrCat(small.output().top_k()));
-  }
-  if (small.output().top_k() > 0) return NotServed("output.top_k");
-  if (small.has_session()) return NotServed("session");
-  if (has_rope) return NotServed("params.rope");
-  return absl::OkStatus();
+  return small.has_session() ? NotServed("session") : absl::OkStatus();
 }
 
 void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
@@ -249,7 +279,7 @@ absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
   decoded.request_id = EchoedId(small.request_id());
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
-  ATTN_RETURN_IF_ERROR(CheckServed(small, splitter.has_rope()));
+  ATTN_RETURN_IF_ERROR(CheckServed(small));
   ReadSmall(small, decoded);
   return splitter.FinishTensors(decoded.spec, decoded.places);
 }
@@ -289,6 +319,9 @@ void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
   bytes.CopyTo(places.key, task.key());
   bytes.CopyTo(places.value, task.value());
   if (task.plan().has_mask) bytes.CopyTo(places.attn_mask, task.mask());
+  if (!task.plan().rope.has_tables) return;
+  bytes.CopyTo(places.rope_cos, task.cos());
+  bytes.CopyTo(places.rope_sin, task.sin());
 }
 
 }  // namespace attn

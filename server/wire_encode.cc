@@ -92,6 +92,21 @@ Dims OutputDims(const AttentionPlan& plan) {
   }
 }
 
+void AppendTop(const AttentionTaskPtr& task, Reply& reply) {
+  const AttentionPlan& plan = task->plan();
+  const Geometry& g = plan.geometry;
+  const Dims dims{g.batch_size, g.num_q_heads, g.q_len, plan.output.top_k};
+  Reply top;
+  AppendTensor(v1::TopWeights::kIndicesFieldNumber,
+               {task->top_indices(), plan.top_bytes, DataType::kI32, dims},
+               task, top);
+  AppendTensor(
+      v1::TopWeights::kProbabilitiesFieldNumber,
+      {task->top_probabilities(), plan.top_bytes, DataType::kF32, dims}, task,
+      top);
+  AppendMessage(v1::AttendResponse::kTopFieldNumber, std::move(top), reply);
+}
+
 void AppendTensors(const AttentionTaskPtr& task, Reply& reply) {
   const AttentionPlan& plan = task->plan();
   const Geometry& g = plan.geometry;
@@ -116,6 +131,7 @@ void AppendTensors(const AttentionTaskPtr& task, Reply& reply) {
                   {g.batch_size, g.num_q_heads, g.q_len, g.kv_len}},
                  task, reply);
   }
+  if (plan.output.top_k > 0) AppendTop(task, reply);
 }
 
 std::string RequestIdField(const std::string& request_id) {

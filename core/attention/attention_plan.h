@@ -34,14 +34,41 @@ struct MaskStrides {
   int64_t key = 0;
 };
 
+// Rotary embedding, resolved. Row r of the query turns by the angles of
+// QueryPosition(r), row j of the key by those of KeyPosition(j).
+struct RopePlan {
+  int64_t rotary_dim = 0;  // Even; 0: no rotation.
+  bool is_interleaved = false;
+  // Angle of pair i at position p: p / scaling_factor * base^(-2i /
+  // rotary_dim).
+  double base = 0;
+  double scaling_factor = 1;
+  // Or rows of tables [num_positions, rotary_dim / 2].
+  bool has_tables = false;
+  DataType table_dtype = DataType::kF32;
+  std::vector<int64_t> positions;      // [q_len] or empty: counted from 0.
+  std::vector<int64_t> key_positions;  // [kv_len] or empty: counted from 0.
+
+  bool is_on() const { return rotary_dim > 0; }
+  int64_t num_pairs() const { return rotary_dim / 2; }
+  int64_t QueryPosition(int64_t row) const {
+    return positions.empty() ? row : positions[static_cast<size_t>(row)];
+  }
+  int64_t KeyPosition(int64_t key) const {
+    return key_positions.empty() ? key
+                                 : key_positions[static_cast<size_t>(key)];
+  }
+};
+
 // Thread-compatible: constant once made.
 struct AttentionPlan {
   Geometry geometry;
   Layout layout = Layout::kBHSD;
   DataType dtype = DataType::kF32;         // Of query, key and value.
   DataType output_dtype = DataType::kF32;  // Never kUnspecified.
-  float scale = 0;
+  double scale = 0;
   AttentionParams params;
+  RopePlan rope;
   OutputOptions output;
   std::vector<int64_t> kv_lengths;  // [B] or empty: all of kv_len.
 
@@ -57,9 +84,12 @@ struct AttentionPlan {
   int64_t key_bytes = 0;
   int64_t value_bytes = 0;
   int64_t mask_bytes = 0;
+  int64_t cos_bytes = 0;
+  int64_t sin_bytes = 0;
   int64_t output_bytes = 0;
   int64_t lse_bytes = 0;      // 0 unless asked for.
   int64_t weights_bytes = 0;  // 0 unless asked for.
+  int64_t top_bytes = 0;      // Of indices, and as many of probabilities.
 
   // Keys of sequence `b` that may be seen.
   int64_t KvLength(int64_t b) const {
@@ -71,10 +101,16 @@ struct AttentionPlan {
   int64_t Offset(int64_t b) const;
 
   int64_t input_bytes() const {
-    return query_bytes + key_bytes + value_bytes + mask_bytes;
+    return query_bytes + key_bytes + value_bytes + mask_bytes + cos_bytes +
+           sin_bytes;
   }
   int64_t reply_bytes() const {
-    return output_bytes + lse_bytes + weights_bytes;
+    return output_bytes + lse_bytes + weights_bytes + 2 * top_bytes;
+  }
+
+  // What arithmetic is done in: F64 for F64 tensors, else F32.
+  DataType compute_dtype() const {
+    return dtype == DataType::kF64 ? DataType::kF64 : DataType::kF32;
   }
 };
 

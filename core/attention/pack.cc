@@ -90,20 +90,27 @@ void PackQueryTile(const Problem& problem, RowRange rows, float factor,
                    float* packed) {
   const int64_t dim = problem.query.dim;
   for (int64_t r = rows.first; r < rows.last; ++r) {
-    ConvertToF32(problem.query.dtype,
-                 problem.query.Row(problem.HeadOf(r), problem.RowOf(r)), dim,
-                 factor, packed + (r - rows.first) * dim);
+    const int64_t row = problem.RowOf(r);
+    float* target = packed + (r - rows.first) * dim;
+    ConvertToF32(problem.query.dtype, problem.query.Row(problem.HeadOf(r), row),
+                 dim, factor, target);
+    if (problem.query_rotation.is_on()) {
+      RotateRow(problem.query_rotation, row, target);
+    }
   }
 }
 
-void PackKeyTile(const RowsView& key, int64_t first_key, int64_t num_keys,
+void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
                  float* widened, int64_t stride, float* packed) {
+  const RowsView& key = problem.key;
   const float* rows = reinterpret_cast<const float*>(key.Row(0, first_key));
   int64_t row_stride = key.row_stride;
-  if (key.dtype != DataType::kF32) {
+  const bool is_turned = problem.key_rotation.is_on();
+  if (key.dtype != DataType::kF32 || is_turned) {
     for (int64_t j = 0; j < num_keys; ++j) {
-      ConvertToF32(key.dtype, key.Row(0, first_key + j), key.dim, 1.0f,
-                   widened + j * key.dim);
+      float* row = widened + j * key.dim;
+      ConvertToF32(key.dtype, key.Row(0, first_key + j), key.dim, 1.0f, row);
+      if (is_turned) RotateRow(problem.key_rotation, first_key + j, row);
     }
     rows = widened;
     row_stride = key.dim;

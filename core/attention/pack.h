@@ -11,13 +11,14 @@
 
 namespace attn {
 
-// packed: [rows.size(), head_dim] = the folded query rows times `factor`.
+// packed: [rows.size(), head_dim] = the folded query rows, turned by their
+// angles where the problem has rotation, times `factor`.
 void PackQueryTile(const Problem& problem, RowRange rows, float factor,
                    float* packed);
 
-// packed: [head_dim, stride], whose column c < num_keys is key first_key + c.
-// widened: room for [num_keys, head_dim] floats.
-void PackKeyTile(const RowsView& key, int64_t first_key, int64_t num_keys,
+// packed: [head_dim, stride], whose column c < num_keys is key first_key + c,
+// turned likewise. widened: room for [num_keys, head_dim] floats.
+void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
                  float* widened, int64_t stride, float* packed);
 
 // packed: [num_keys, value_head_dim]. Returns whether every value is finite: a

@@ -28,6 +28,22 @@ enum class WeightsMode : int32_t {
   kProbabilities = 4,
 };
 
+// Rotary embedding of query and key. Explicit tables travel beside
+// (RequestSpec::rope_cos and rope_sin).
+struct RopeParams {
+  // 0: no rotation unless tables are given.
+  float base = 0;
+  // Leading channels that rotate; 0: head_dim.
+  int64_t rotary_dim = 0;
+  // Pairs (0, 1), (2, 3), ... instead of (c, c + rotary_dim / 2).
+  bool is_interleaved = false;
+  // Divides the position; 0: 1.
+  float scaling_factor = 0;
+  // [q_len] and [kv_len]; empty: counted from 0.
+  std::vector<int64_t> positions = {};
+  std::vector<int64_t> key_positions = {};
+};
+
 struct AttentionParams {
   // Multiplies q . k. Default: 1 / sqrt(head_dim).
   std::optional<float> scale;
@@ -43,6 +59,7 @@ struct AttentionParams {
   std::vector<float> alibi_slopes;
   // [num_q_heads] or empty.
   std::vector<float> sinks;
+  std::optional<RopeParams> rope;
 };
 
 struct OutputOptions {
@@ -50,6 +67,8 @@ struct OutputOptions {
   DataType dtype = DataType::kUnspecified;
   bool return_lse = false;
   WeightsMode weights = WeightsMode::kNone;
+  // The largest probabilities of every row; 0 is off.
+  int64_t top_k = 0;
 };
 
 }  // namespace attn

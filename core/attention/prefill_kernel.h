@@ -14,16 +14,11 @@
 #include "absl/status/status.h"
 #include "core/attention/attention_plan.h"
 #include "core/attention/problem.h"
+#include "core/attention/row_tile.h"
 #include "core/attention/tile_gemm.h"
 #include "core/memory/scratch_arena.h"
 
 namespace attn {
-
-// Rows and keys of a tile.
-struct TileShape {
-  int64_t rows = 0;
-  int64_t keys = 0;
-};
 
 // The tile for a problem of these sizes: 256 x 256 for usual head dims, less
 // where a panel of so many rows would leave L2.

@@ -39,6 +39,19 @@ F32RowsView ResultRows(std::byte* data, const Geometry& g, int64_t b,
           .row_stride = width};
 }
 
+TopKeysView TopOf(const AttentionPlan& plan, const RequestBuffers& buffers,
+                  int64_t b, int64_t first_head) {
+  if (buffers.top_indices == nullptr) return {};
+  const Geometry& g = plan.geometry;
+  const int64_t head_stride = g.q_len * plan.output.top_k;
+  const int64_t start = (b * g.num_q_heads + first_head) * head_stride;
+  return {.indices = reinterpret_cast<int32_t*>(buffers.top_indices) + start,
+          .probabilities =
+              reinterpret_cast<float*>(buffers.top_probabilities) + start,
+          .top_k = plan.output.top_k,
+          .head_stride = head_stride};
+}
+
 MaskView MaskOf(const AttentionPlan& plan, const std::byte* data, int64_t b,
                 int64_t first_head) {
   if (!plan.has_mask) return {};
@@ -80,6 +93,9 @@ Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
   problem.lse = ResultRows(buffers.lse, g, b, first_head, 1);
   problem.weights = ResultRows(buffers.weights, g, b, first_head, g.kv_len);
   problem.weights_mode = plan.output.weights;
+  problem.top = TopOf(plan, buffers, b, first_head);
+  problem.query_rotation = QueryRotation(plan, buffers.rotation);
+  problem.key_rotation = KeyRotation(plan, buffers.rotation);
   problem.structure = {
       .offset = plan.Offset(b),
       .is_causal = plan.params.causal != CausalMode::kNone,

@@ -13,6 +13,7 @@
 
 #include "core/attention/attention_plan.h"
 #include "core/attention/key_range.h"
+#include "core/attention/rotation.h"
 #include "core/tensor/tensor_view.h"
 
 namespace attn {
@@ -41,6 +42,18 @@ struct F32RowsView {
   }
 };
 
+// Where the top keys of the group go, [heads, q_len, top_k]; null: not wanted.
+struct TopKeysView {
+  int32_t* indices = nullptr;
+  float* probabilities = nullptr;
+  int64_t top_k = 0;
+  int64_t head_stride = 0;
+
+  int64_t Place(int64_t head, int64_t row) const {
+    return head * head_stride + row * top_k;
+  }
+};
+
 // Borrows everything; constant while kernels run on it.
 struct Problem {
   int64_t group_size = 0;
@@ -53,10 +66,14 @@ struct Problem {
   F32RowsView lse;         // [group_size, q_len, 1]
   F32RowsView weights;     // [group_size, q_len, kv_len]
   WeightsMode weights_mode = WeightsMode::kNone;
+  TopKeysView top;
+
+  RotationView query_rotation;  // By query row.
+  RotationView key_rotation;    // By key.
 
   KeyStructure structure;
   MaskView mask;
-  float scale = 0;
+  double scale = 0;
   float softcap = 0;                    // 0: off.
   const float* alibi_slopes = nullptr;  // [group_size] or null.
   const float* sinks = nullptr;         // [group_size] or null.
@@ -80,9 +97,12 @@ struct RequestBuffers {
   const std::byte* key = nullptr;
   const std::byte* value = nullptr;
   const std::byte* mask = nullptr;
+  RotationBuffers rotation;
   std::byte* output = nullptr;
   std::byte* lse = nullptr;
   std::byte* weights = nullptr;
+  std::byte* top_indices = nullptr;
+  std::byte* top_probabilities = nullptr;
 };
 
 // The problem of sequence `b` and KV head `kv_head`. Borrows from both.

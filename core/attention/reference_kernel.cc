@@ -15,8 +15,8 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 double Load(DataType dtype, const std::byte* data, int64_t index) {
   const std::byte* element = data + index * ElementBytes(dtype);
   if (dtype == DataType::kBool) return element[0] != std::byte{0} ? 1 : 0;
-  float value = 0;
-  ConvertToF32(dtype, element, 1, 1.0f, &value);
+  double value = 0;
+  ConvertToF64(dtype, element, 1, &value);
   return value;
 }
 
@@ -25,13 +25,39 @@ using Matrix = std::vector<std::vector<double>>;
 // `num_rows` rows of a head, widened: [num_rows][dim].
 Matrix Widen(const RowsView& view, int64_t head, int64_t num_rows) {
   Matrix rows;
-  std::vector<float> narrow(static_cast<size_t>(view.dim));
   for (int64_t row = 0; row < num_rows; ++row) {
-    ConvertToF32(view.dtype, view.Row(head, row), view.dim, 1.0f,
-                 narrow.data());
-    rows.emplace_back(narrow.begin(), narrow.end());
+    std::vector<double> wide(static_cast<size_t>(view.dim));
+    ConvertToF64(view.dtype, view.Row(head, row), view.dim, wide.data());
+    rows.push_back(std::move(wide));
   }
   return rows;
+}
+
+// Row `row` of cosines or sines, widened.
+std::vector<double> Angles(const RotationView& rotation, const std::byte* table,
+                           size_t row) {
+  std::vector<double> wide(static_cast<size_t>(rotation.num_pairs));
+  const int64_t start = static_cast<int64_t>(row) * rotation.num_pairs *
+                        ElementBytes(rotation.dtype);
+  ConvertToF64(rotation.dtype, table + start, rotation.num_pairs, wide.data());
+  return wide;
+}
+
+// pass 0: every row times its rotation matrix
+void Rotate(const RotationView& rotation, Matrix& rows) {
+  if (!rotation.is_on()) return;
+  const auto pairs = static_cast<size_t>(rotation.num_pairs);
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const std::vector<double> cos = Angles(rotation, rotation.cos, row);
+    const std::vector<double> sin = Angles(rotation, rotation.sin, row);
+    const std::vector<double> before = rows[row];
+    for (size_t i = 0; i < pairs; ++i) {
+      const size_t x = rotation.is_interleaved ? 2 * i : i;
+      const size_t y = rotation.is_interleaved ? 2 * i + 1 : i + pairs;
+      rows[row][x] = before[x] * cos[i] - before[y] * sin[i];
+      rows[row][y] = before[x] * sin[i] + before[y] * cos[i];
+    }
+  }
 }
 
 // One row's scores on their way to weights.
@@ -49,7 +75,7 @@ void Score(const Problem& p, const std::vector<double>& query,
   for (const std::vector<double>& key : keys) {
     const double dot =
         std::inner_product(query.begin(), query.end(), key.begin(), 0.0);
-    const double score = static_cast<double>(p.scale) * dot;
+    const double score = p.scale * dot;
     const double cap = p.softcap;
     out.raw.push_back(score);
     out.capped.push_back(cap > 0 ? cap * std::tanh(score / cap) : score);
@@ -126,10 +152,12 @@ const std::vector<double>& WeightsOf(const Row& row, WeightsMode mode) {
 
 ReferenceResult AttendReference(const Problem& p) {
   ReferenceResult result;
-  const Matrix keys = Widen(p.key, 0, p.kv_len);
+  Matrix keys = Widen(p.key, 0, p.kv_len);
+  Rotate(p.key_rotation, keys);
   const Matrix values = Widen(p.value, 0, p.kv_len);
   for (int64_t head = 0; head < p.group_size; ++head) {
-    const Matrix queries = Widen(p.query, head, p.q_len);
+    Matrix queries = Widen(p.query, head, p.q_len);
+    Rotate(p.query_rotation, queries);
     for (int64_t i = 0; i < p.q_len; ++i) {
       Row row;
       Score(p, queries[static_cast<size_t>(i)], keys, row);

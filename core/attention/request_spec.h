@@ -24,6 +24,9 @@ struct RequestSpec {
   TensorSpec key;
   TensorSpec value;
   TensorSpec attn_mask;
+  // Tables of params.rope.
+  TensorSpec rope_cos;
+  TensorSpec rope_sin;
   Layout layout = Layout::kUnspecified;
   // 0: not given.
   int64_t num_q_heads = 0;

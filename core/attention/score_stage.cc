@@ -9,7 +9,7 @@
 namespace attn {
 namespace {
 
-constexpr float kLog2E = 1.44269504088896341f;
+constexpr double kLog2E = 1.44269504088896340736;
 
 // Mask elements that are widened at a time, on the stack.
 constexpr int64_t kMaskChunk = 256;
@@ -20,7 +20,8 @@ ScoreStage::ScoreStage(const Problem& problem, RowRange rows)
     : p_(problem),
       rows_(rows),
       is_natural_(HasNaturalStep()),
-      query_factor_(is_natural_ ? p_.scale : p_.scale * kLog2E) {}
+      query_factor_(
+          static_cast<float>(is_natural_ ? p_.scale : p_.scale * kLog2E)) {}
 
 // A bool mask only selects; the others compute in natural units.
 bool ScoreStage::HasNaturalStep() const {

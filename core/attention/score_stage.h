@@ -18,6 +18,8 @@ class ScoreStage {
   // By what to multiply the query so that Bias receives what it expects: scale,
   // and log2(e) as well where no option needs natural scores in between.
   float query_factor() const { return query_factor_; }
+  // Whether Cap and BiasRow take and leave natural scores, not base 2.
+  bool is_natural() const { return is_natural_; }
 
   // ranges: [rows.size()] gets the keys allowed to each row by structure. Must
   // come before Bias.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/attention/validate_rope.h"
 #include "core/attention/validate_tensors.h"
 #include "core/base/checked_math.h"
 #include "core/base/error.h"
@@ -106,9 +107,8 @@ absl::Status CheckOutputDtype(DataType dtype) {
     case DataType::kF32:
     case DataType::kF16:
     case DataType::kBF16:
-      return absl::OkStatus();
     case DataType::kF64:
-      return NotServed("output.dtype", "F64");
+      return absl::OkStatus();
     default:
       break;
   }
@@ -117,9 +117,21 @@ absl::Status CheckOutputDtype(DataType dtype) {
                                     static_cast<int32_t>(dtype), ")"));
 }
 
+absl::Status CheckTopK(int64_t top_k) {
+  if (top_k <= kMaxTopK) return absl::OkStatus();
+  return InvalidOption("output.top_k",
+                       absl::StrCat("must be at most ", kMaxTopK),
+                       absl::StrCat(top_k));
+}
+
 // Product of sizes that came from outside; nothing on overflow.
 std::optional<int64_t> Product(std::initializer_list<int64_t> factors) {
   return NumElements(absl::MakeConstSpan(factors.begin(), factors.size()));
+}
+
+// For sums that must not overflow.
+double Bytes(std::optional<int64_t> size) {
+  return static_cast<double>(size.value_or(INT64_MAX));
 }
 
 // Sizes of the reply's tensors. They may be large although the request is
@@ -133,12 +145,12 @@ absl::Status PlanReply(const RequestLimits& limits, AttentionPlan& plan) {
       Product({g.batch_size, g.num_q_heads, g.q_len, int64_t{sizeof(float)}});
   const auto weights = Product(
       {g.batch_size, g.num_q_heads, g.q_len, g.kv_len, int64_t{sizeof(float)}});
+  const auto top = Product({g.batch_size, g.num_q_heads, g.q_len,
+                            plan.output.top_k, int64_t{sizeof(float)}});
   const bool has_weights = plan.output.weights != WeightsMode::kNone;
-  const double total =
-      static_cast<double>(output.value_or(INT64_MAX)) +
-      (plan.output.return_lse ? static_cast<double>(lse.value_or(INT64_MAX))
-                              : 0.0) +
-      (has_weights ? static_cast<double>(weights.value_or(INT64_MAX)) : 0.0);
+  const double total = Bytes(output) +
+                       (plan.output.return_lse ? Bytes(lse) : 0.0) +
+                       (has_weights ? Bytes(weights) : 0.0) + 2 * Bytes(top);
   if (total > static_cast<double>(limits.max_reply_bytes)) {
     return TooLarge("the reply's tensors", total,
                     static_cast<double>(limits.max_reply_bytes));
@@ -146,11 +158,14 @@ absl::Status PlanReply(const RequestLimits& limits, AttentionPlan& plan) {
   plan.output_bytes = *output;
   plan.lse_bytes = plan.output.return_lse ? *lse : 0;
   plan.weights_bytes = has_weights ? *weights : 0;
+  plan.top_bytes = *top;
   return absl::OkStatus();
 }
 
-float DefaultScale(int64_t head_dim) {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+double Scale(const AttentionParams& params, int64_t head_dim) {
+  return params.scale.has_value()
+             ? double{*params.scale}
+             : 1.0 / std::sqrt(static_cast<double>(head_dim));
 }
 
 void ResolveOptions(const RequestSpec& spec, AttentionPlan& plan) {
@@ -160,7 +175,7 @@ void ResolveOptions(const RequestSpec& spec, AttentionPlan& plan) {
   plan.output_dtype = spec.output.dtype == DataType::kUnspecified
                           ? plan.dtype
                           : spec.output.dtype;
-  plan.scale = spec.params.scale.value_or(DefaultScale(plan.geometry.head_dim));
+  plan.scale = Scale(spec.params, plan.geometry.head_dim);
   plan.params = spec.params;
   plan.output = spec.output;
   plan.kv_lengths = spec.kv_lengths;
@@ -179,13 +194,14 @@ absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
   ATTN_RETURN_IF_ERROR(CheckTensor("value", spec.value));
   ATTN_RETURN_IF_ERROR(CheckDtypes(spec));
   ATTN_RETURN_IF_ERROR(CheckOutputDtype(spec.output.dtype));
+  ATTN_RETURN_IF_ERROR(CheckTopK(spec.output.top_k));
   AttentionPlan plan;
   ATTN_ASSIGN_OR_RETURN(plan.geometry, CheckShapes(spec));
   ATTN_RETURN_IF_ERROR(CheckParams(spec.params, plan.geometry));
   ATTN_RETURN_IF_ERROR(CheckKvLengths(spec.kv_lengths, plan.geometry));
   ResolveOptions(spec, plan);
   ATTN_RETURN_IF_ERROR(CheckMask(spec.attn_mask, plan));
-  if (plan.dtype == DataType::kF64) return NotServed("query.dtype", "F64");
+  ATTN_RETURN_IF_ERROR(PlanRope(spec, plan));
   ATTN_RETURN_IF_ERROR(PlanReply(limits, plan));
   return plan;
 }

@@ -11,6 +11,9 @@
 
 namespace attn {
 
+// Beyond it, asking for all weights is cheaper.
+inline constexpr int64_t kMaxTopK = 1024;
+
 struct RequestLimits {
   // Output, lse and weights together.
   int64_t max_reply_bytes = int64_t{256} << 20;
@@ -18,9 +21,8 @@ struct RequestLimits {
 
 // The plan of a request that keeps every rule.
 // INVALID_ARGUMENT: field, rule and found values (INVALID_TENSOR for tensors,
-// INVALID_OPTION for the rest). UNIMPLEMENTED: a legal option that is not
-// served yet. RESOURCE_EXHAUSTED / REQUEST_TOO_LARGE: the reply would be beyond
-// limits.max_reply_bytes.
+// INVALID_OPTION for the rest). RESOURCE_EXHAUSTED / REQUEST_TOO_LARGE: the
+// reply would be beyond limits.max_reply_bytes.
 absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
                                               const RequestLimits& limits);
 

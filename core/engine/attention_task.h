@@ -15,10 +15,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "absl/status/status.h"
 #include "core/attention/attention_plan.h"
-#include "core/attention/prefill_kernel.h"
+#include "core/attention/kernel_choice.h"
 #include "core/attention/problem.h"
 #include "core/attention/tile_gemm.h"
 #include "core/batching/admission.h"
@@ -68,11 +69,18 @@ class AttentionTask final : public Task {
   std::byte* key() { return input_at_.key; }
   std::byte* value() { return input_at_.value; }
   std::byte* mask() { return input_at_.mask; }
+  // Tables of the rotation; only if plan().rope.has_tables.
+  std::byte* cos() { return input_at_.cos; }
+  std::byte* sin() { return input_at_.sin; }
 
   // The results, sized by the plan; meaningful once done with an OK status.
   const std::byte* output() const { return buffers_at_.output; }
   const std::byte* lse() const { return buffers_at_.lse; }
   const std::byte* weights() const { return buffers_at_.weights; }
+  const std::byte* top_indices() const { return buffers_at_.top_indices; }
+  const std::byte* top_probabilities() const {
+    return buffers_at_.top_probabilities;
+  }
 
   // One unit is a tile of folded rows of one problem.
   int64_t num_units() const { return num_units_; }
@@ -96,16 +104,20 @@ class AttentionTask final : public Task {
     std::byte* key = nullptr;
     std::byte* value = nullptr;
     std::byte* mask = nullptr;
+    std::byte* cos = nullptr;
+    std::byte* sin = nullptr;
   };
 
   const AttentionPlan plan_;
-  const TileShape tile_;
+  const KernelChoice kernel_;
   const int64_t units_per_problem_;
   const int64_t num_units_;
 
   Buffers buffers_;
   InputPointers input_at_;
   RequestBuffers buffers_at_;
+  // The worker that comes first turns positions into cosines, for all.
+  mutable std::once_flag rotation_once_;
 
   // Written by the engine alone.
   AdmissionTicket ticket_;

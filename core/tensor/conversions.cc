@@ -1,6 +1,8 @@
 #include "core/tensor/conversions.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "core/base/check.h"
@@ -115,6 +117,24 @@ HWY_EXPORT(BF16Scaled);
 HWY_EXPORT(ToF16);
 HWY_EXPORT(ToBF16);
 
+namespace {
+
+void StoreF64(double value, std::byte* to) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+// Rounded to odd: what is rounded again afterwards, to fewer bits, comes out as
+// if it had been rounded once (Boldo and Melquiond, 2008).
+float RoundToOdd(double value) {
+  const auto nearest = static_cast<float>(value);
+  if (double{nearest} == value || !std::isfinite(nearest)) return nearest;
+  const bool is_beyond = std::fabs(double{nearest}) > std::fabs(value);
+  const float truncated = is_beyond ? std::nextafter(nearest, 0.0f) : nearest;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(truncated) | 1u);
+}
+
+}  // namespace
+
 void ConvertToF32(DataType dtype, const std::byte* from, int64_t n,
                   float factor, float* to) {
   const auto* halves = reinterpret_cast<const uint16_t*>(from);
@@ -133,11 +153,41 @@ void ConvertFromF32(const float* from, int64_t n, DataType dtype,
                     std::byte* to) {
   if (dtype == DataType::kF32) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+  } else if (dtype == DataType::kF64) {
+    for (int64_t i = 0; i < n; ++i) StoreF64(double{from[i]}, to + i * 8);
   } else if (dtype == DataType::kF16) {
     HWY_DYNAMIC_DISPATCH(ToF16)(from, n, reinterpret_cast<uint16_t*>(to));
   } else {
     ATTN_CHECK(dtype == DataType::kBF16);
     HWY_DYNAMIC_DISPATCH(ToBF16)(from, n, reinterpret_cast<uint16_t*>(to));
+  }
+}
+
+void ConvertToF64(DataType dtype, const std::byte* from, int64_t n,
+                  double* to) {
+  if (dtype == DataType::kF64) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(double));
+    return;
+  }
+  constexpr int64_t kChunk = 64;
+  float narrow[kChunk];
+  for (int64_t i = 0; i < n; i += kChunk) {
+    const int64_t count = std::min(kChunk, n - i);
+    ConvertToF32(dtype, from + i * ElementBytes(dtype), count, 1.0f, narrow);
+    std::copy(narrow, narrow + count, to + i);
+  }
+}
+
+void ConvertFromF64(const double* from, int64_t n, DataType dtype,
+                    std::byte* to) {
+  if (dtype == DataType::kF64) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(double));
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const float value = dtype == DataType::kF32 ? static_cast<float>(from[i])
+                                                : RoundToOdd(from[i]);
+    ConvertFromF32(&value, 1, dtype, to + i * ElementBytes(dtype));
   }
 }
 

@@ -15,8 +15,16 @@ namespace attn {
 void ConvertToF32(DataType dtype, const std::byte* from, int64_t n,
                   float factor, float* to);
 
-// to[i] = from[i] rounded to dtype kF32, kF16 or kBF16, at any alignment.
+// to[i] = from[i] as dtype kF32, kF16, kBF16 (rounded) or kF64, at any
+// alignment.
 void ConvertFromF32(const float* from, int64_t n, DataType dtype,
+                    std::byte* to);
+
+// The same for arithmetic in f64; one element after another.
+// to[i] = from[i], any float dtype.
+void ConvertToF64(DataType dtype, const std::byte* from, int64_t n, double* to);
+// to[i] = from[i] rounded once to any float dtype.
+void ConvertFromF64(const double* from, int64_t n, DataType dtype,
                     std::byte* to);
 
 // One value of each, for the reference and for tests.

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/server_process.h"
 #include "tests/integration/wire_case.h"
+#include "tests/support/comparison.h"
 #include "tests/support/random.h"
 #include "tests/support/sizes.h"
 

@@ -21,7 +21,24 @@ std::vector<std::byte> ToBytes(const client::Tensor& tensor) {
   return bytes;
 }
 
-client::AttentionParams ToParams(const AttentionParams& params) {
+client::RopeParams ToRope(const AttentionCase& c) {
+  const RopeParams& rope = *c.spec.params.rope;
+  client::RopeParams made;
+  made.base = rope.base;
+  made.rotary_dim = static_cast<uint32_t>(rope.rotary_dim);
+  made.interleaved = rope.is_interleaved;
+  made.scaling_factor = rope.scaling_factor;
+  made.positions = rope.positions;
+  made.key_positions = rope.key_positions;
+  if (c.spec.rope_cos.is_present) {
+    made.cos = ToTensor(c.spec.rope_cos, c.cos);
+    made.sin = ToTensor(c.spec.rope_sin, c.sin);
+  }
+  return made;
+}
+
+client::AttentionParams ToParams(const AttentionCase& c) {
+  const AttentionParams& params = c.spec.params;
   client::AttentionParams made;
   made.scale = params.scale;
   made.causal = static_cast<client::Causal>(params.causal);
@@ -31,6 +48,7 @@ client::AttentionParams ToParams(const AttentionParams& params) {
   made.softcap = params.softcap;
   made.alibi_slopes = params.alibi_slopes;
   made.sinks = params.sinks;
+  if (params.rope.has_value()) made.rope = ToRope(c);
   return made;
 }
 
@@ -48,10 +66,11 @@ client::AttendRequest ToRequest(const AttentionCase& c) {
   request.num_q_heads = static_cast<uint32_t>(c.spec.num_q_heads);
   request.num_kv_heads = static_cast<uint32_t>(c.spec.num_kv_heads);
   request.kv_lengths = c.spec.kv_lengths;
-  request.params = ToParams(c.spec.params);
+  request.params = ToParams(c);
   request.output.dtype = static_cast<client::DType>(c.spec.output.dtype);
   request.output.return_lse = c.spec.output.return_lse;
   request.output.weights = static_cast<client::Weights>(c.spec.output.weights);
+  request.output.top_k = static_cast<uint32_t>(c.spec.output.top_k);
   return request;
 }
 
@@ -61,6 +80,8 @@ AttentionOutputs ToOutputs(const AttentionCase& c,
   outputs.output = ToBytes(response.output);
   outputs.lse = ToBytes(response.lse);
   outputs.weights = ToBytes(response.weights);
+  outputs.top_indices = ToBytes(response.top.indices);
+  outputs.top_probabilities = ToBytes(response.top.probabilities);
   return outputs;
 }
 

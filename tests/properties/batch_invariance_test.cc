@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/attention_case.h"
+#include "tests/support/comparison.h"
 #include "tests/support/engine_runner.h"
 #include "tests/support/random.h"
 #include "tests/support/sizes.h"

@@ -34,6 +34,8 @@ struct CaseOptions {
   bool has_mask = false;
   DataType mask_dtype = DataType::kBool;
   std::vector<int64_t> mask_dims;
+  // Rows of random rotation tables beside params.rope; 0: none.
+  int64_t rope_table_rows = 0;
   uint64_t seed = 1;
 };
 
@@ -41,19 +43,16 @@ struct CaseOptions {
 struct AttentionCase {
   RequestSpec spec;
   AttentionPlan plan;
-  std::vector<std::byte> query, key, value, mask;
+  std::vector<std::byte> query, key, value, mask, cos, sin;
+  // What FillRotation makes of the plan and the tables.
+  std::vector<std::byte> query_rotation, key_rotation;
 
-  RequestBuffers Inputs() const {
-    return {.query = query.data(),
-            .key = key.data(),
-            .value = value.data(),
-            .mask = mask.data()};
-  }
+  RequestBuffers Inputs() const;
 };
 
 // Results as bytes, sized by the plan.
 struct AttentionOutputs {
-  std::vector<std::byte> output, lse, weights;
+  std::vector<std::byte> output, lse, weights, top_indices, top_probabilities;
 
   explicit AttentionOutputs(const AttentionPlan& plan);
   void AddTo(RequestBuffers& buffers);
@@ -71,13 +70,7 @@ AttentionCase MakeCase(const CaseOptions& options);
 std::vector<std::byte> RandomTensor(DataType dtype, int64_t n, Random& random);
 
 std::vector<float> ToFloats(DataType dtype, const std::vector<std::byte>& from);
-
-// Compares every element of output, lse and weights with the reference:
-//   |error| <= eps(dtype) * c * (weights . |value|) + tiny * max |value|
-// Returns "" or a description of the worst violation; `worst_ratio`, if given,
-// gets the largest error over its bound.
-std::string CompareWithReference(const AttentionCase& attention_case,
-                                 const AttentionOutputs& outputs,
-                                 double* worst_ratio = nullptr);
+std::vector<double> ToDoubles(DataType dtype,
+                              const std::vector<std::byte>& from);
 
 }  // namespace attn::test

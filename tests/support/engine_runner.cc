@@ -25,6 +25,8 @@ void CopyInputs(const AttentionCase& c, AttentionTask& task) {
   CopyTo(task.key(), c.key);
   CopyTo(task.value(), c.value);
   CopyTo(task.mask(), c.mask);
+  CopyTo(task.cos(), c.cos);
+  CopyTo(task.sin(), c.sin);
 }
 
 AttentionOutputs CopyOutputs(const AttentionTask& task) {
@@ -32,6 +34,8 @@ AttentionOutputs CopyOutputs(const AttentionTask& task) {
   CopyFrom(task.output(), outputs.output);
   CopyFrom(task.lse(), outputs.lse);
   CopyFrom(task.weights(), outputs.weights);
+  CopyFrom(task.top_indices(), outputs.top_indices);
+  CopyFrom(task.top_probabilities(), outputs.top_probabilities);
   return outputs;
 }
 

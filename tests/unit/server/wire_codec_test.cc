@@ -159,6 +159,36 @@ TEST(WireCodecTest, RefusedItemsKeepTheirRequestId) {
   EXPECT_EQ(decoded.request_id, "id-7");
 }
 
+TEST(WireCodecTest, RotationIsReadAndItsTablesAreFound) {
+  v1::AttendRequest request = FullRequest();
+  v1::RopeParams& rope = *request.mutable_params()->mutable_rope();
+  rope.set_rotary_dim(4);
+  rope.set_interleaved(true);
+  rope.set_scaling_factor(2.5f);
+  rope.add_positions(-3);
+  rope.add_key_positions(int64_t{1} << 40);
+  rope.mutable_cos()->set_dtype(v1::DATA_TYPE_F32);
+  rope.mutable_cos()->add_shape(2);
+  rope.mutable_cos()->set_data("cosines!");
+  rope.mutable_sin()->set_data("sines");
+  const Message message(request.SerializeAsString());
+  const DecodedRequest decoded = message.Decode();
+  ASSERT_TRUE(decoded.status.ok()) << decoded.status;
+  ASSERT_TRUE(decoded.spec.params.rope.has_value());
+  const RopeParams& read = *decoded.spec.params.rope;
+  EXPECT_EQ(read.rotary_dim, 4);
+  EXPECT_TRUE(read.is_interleaved);
+  EXPECT_EQ(read.scaling_factor, 2.5f);
+  EXPECT_THAT(read.positions, ElementsAre(-3));
+  EXPECT_THAT(read.key_positions, ElementsAre(int64_t{1} << 40));
+  EXPECT_THAT(decoded.spec.rope_cos.dims, ElementsAre(2));
+  EXPECT_EQ(decoded.spec.rope_cos.data_bytes, 8);
+  EXPECT_EQ(decoded.spec.rope_sin.data_bytes, 5);
+  EXPECT_FALSE(Message(FullRequest().SerializeAsString())
+                   .Decode()
+                   .spec.params.rope.has_value());
+}
+
 struct Refusal {
   void (*change)(v1::AttendRequest&);
   absl::StatusCode code;
@@ -170,12 +200,6 @@ TEST(WireCodecTest, WhatIsNotServedOrNotLegalIsRefusedByName) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   const Refusal refusals[] = {
       {[](auto& r) { r.mutable_session(); }, kUnimplemented, "session"},
-      {[](auto& r) { r.mutable_params()->mutable_rope(); }, kUnimplemented,
-       "params.rope"},
-      {[](auto& r) { r.mutable_output()->set_top_k(3); }, kUnimplemented,
-       "output.top_k"},
-      {[](auto& r) { r.mutable_output()->set_top_k(1025); }, kInvalid,
-       "output.top_k"},
       {[](auto& r) { r.set_priority(static_cast<v1::Priority>(9)); }, kInvalid,
        "priority"},
       {[](auto& r) { r.set_request_id(std::string(257, 'x')); }, kInvalid,

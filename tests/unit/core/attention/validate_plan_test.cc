@@ -72,7 +72,7 @@ TEST(ValidatePlanTest, DefaultsAreResolved) {
   CaseOptions options = Options();
   options.dtype = DataType::kBF16;
   AttentionPlan plan = PlanOf(options);
-  EXPECT_EQ(plan.scale, static_cast<float>(1 / std::sqrt(8.0)));
+  EXPECT_EQ(plan.scale, 1 / std::sqrt(8.0));
   EXPECT_EQ(plan.output_dtype, DataType::kBF16);
   options.params.scale = 0.0f;
   options.output.dtype = DataType::kF16;

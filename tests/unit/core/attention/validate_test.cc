@@ -632,25 +632,15 @@ TEST(ValidateReplyTest, EmptyValueWithinTheLimitIsServed) {
   EXPECT_TRUE(ValidateRequest(EmptyValueOfDim(1000), {}).ok());
 }
 
-TEST(ValidateUnservedTest, F64IsUnimplementedOnceTheRestIsValid) {
+TEST(ValidateF64Test, TensorsAndOutputAreServed) {
   RequestSpec spec = MakeSpec(ValidOptions());
   for (TensorSpec* tensor : {&spec.query, &spec.key, &spec.value}) {
     Retype(*tensor, DataType::kF64);
   }
-  absl::Status status = ValidateRequest(spec, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "query.dtype F64 is not served by this version");
-  spec.params.softcap = -1;
-  status = ValidateRequest(spec, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST(ValidateUnservedTest, F64OutputIsUnimplemented) {
-  RequestSpec spec = MakeSpec(ValidOptions());
-  spec.output.dtype = DataType::kF64;
-  const absl::Status status = ValidateRequest(spec, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "output.dtype F64 is not served by this version");
+  const auto plan = ValidateRequest(spec, {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->output_dtype, DataType::kF64);
+  EXPECT_EQ(plan->compute_dtype(), DataType::kF64);
 }
 
 }  // namespace

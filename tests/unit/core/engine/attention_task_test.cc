@@ -79,7 +79,7 @@ TEST(AttentionTaskTest, UnitsTogetherAreTheKernelsResult) {
   for (int64_t unit = task->num_units(); unit-- > 0;) {
     ASSERT_TRUE(task->RunUnit(unit, DefaultGemm(), arena).ok());
   }
-  EXPECT_TRUE(CopyOutputs(*task) == RunPrefill(c, DefaultGemm()));
+  EXPECT_TRUE(CopyOutputs(*task) == RunKernel(c, DefaultGemm()));
 }
 
 TEST(AttentionTaskTest, NoQueryRowsAreNoUnitsWhateverTheHeads) {

@@ -53,10 +53,12 @@ class Pending {
   std::shared_ptr<News> news_ = std::make_shared<News>();
 };
 
-// A small decode step: one work item, a product for each head.
+// A small decode step, with just enough heads for the matrix library: one work
+// item, two products for each of the two KV heads.
 inline constexpr int64_t kProductsOfSmallCase = 2;
 inline AttentionCase SmallCase(int64_t head_dim, uint64_t seed = 1) {
   CaseOptions options;
+  options.num_q_heads = 6;
   options.head_dim = head_dim;
   options.seed = seed;
   return MakeCase(options);

@@ -25,7 +25,7 @@ TEST_F(EngineTest, ComputesWhatTheKernelComputes) {
   const Pending pending = Submit(large);
   EXPECT_EQ(pending.Await(), absl::StatusCode::kOk);
   EXPECT_TRUE(CopyOutputs(*pending.task()) ==
-              RunPrefill(large, *MakePortableTileGemm()));
+              RunKernel(large, *MakePortableTileGemm()));
   AwaitIdle();
   EXPECT_EQ(metrics_.finished(Outcome::kCompleted), 1);
   ExpectBalancedBooks();
@@ -74,7 +74,7 @@ TEST_F(EngineTest, FailingTaskFailsAlone) {
   EXPECT_EQ(bad.Await(), absl::StatusCode::kInternal);
   EXPECT_EQ(bad.task()->status().message(), "the computation failed")
       << "no internals in the text";
-  const AttentionOutputs expected = RunPrefill(good, *MakePortableTileGemm());
+  const AttentionOutputs expected = RunKernel(good, *MakePortableTileGemm());
   for (const Pending& neighbour : {before, after}) {
     EXPECT_EQ(neighbour.Await(), absl::StatusCode::kOk);
     EXPECT_EQ(neighbour.task()->batch_size(), 3);
@@ -297,7 +297,7 @@ TEST_F(EngineTest, ReplyOutlivesTheEngine) {
   AwaitIdle();
   engine_.reset();
   EXPECT_TRUE(CopyOutputs(*pending.task()) ==
-              RunPrefill(small, *MakePortableTileGemm()));
+              RunKernel(small, *MakePortableTileGemm()));
 }
 
 TEST_F(EngineTest, FullPoolIsQueueFullAndLeavesNoTrace) {
@@ -332,7 +332,7 @@ TEST_F(EngineTest, OversizedRequestIsSplitAndNotRefused) {
   control_.Open();
   EXPECT_EQ(pending.Await(), absl::StatusCode::kOk);
   EXPECT_TRUE(CopyOutputs(*pending.task()) ==
-              RunPrefill(large, *MakePortableTileGemm()));
+              RunKernel(large, *MakePortableTileGemm()));
 }
 
 TEST_F(EngineTest, UrgentTaskOvertakesInsideABatch) {

@@ -1,0 +1,244 @@
+#include "core/attention/row_tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+#include "core/attention/pack.h"
+#include "core/attention/score_ops.h"
+#include "core/base/status_macros.h"
+#include "core/tensor/conversions.h"
+
+namespace attn {
+namespace {
+
+constexpr double kLn2 = 0.693147180559945309417;
+constexpr double kLog2E = 1.44269504088896340736;
+
+}  // namespace
+
+absl::Status RowTile::Run(ScratchArena& arena) {
+  ATTN_RETURN_IF_ERROR(TakeScratch(arena));
+  PackQueryTile(p_, rows_, stage_.query_factor(), query_);
+  stage_.FindRanges(ranges_);
+  std::fill(max_, max_ + num_rows(), -INFINITY);
+  std::fill(sum_, sum_ + num_rows(), 0.0);
+  std::fill(accumulated_, accumulated_ + num_rows() * p_.value.dim, 0.0f);
+  ATTN_RETURN_IF_ERROR(VisitKeys());
+  Normalise();
+  WriteRows();
+  // Raw scores are shown at every key, top keys are all among the seen.
+  if (p_.weights.data != nullptr) {
+    ATTN_RETURN_IF_ERROR(WalkAgain({0, p_.kv_len}));
+  } else if (top_ != nullptr) {
+    ATTN_RETURN_IF_ERROR(WalkAgain(stage_.seen()));
+  }
+  if (top_ != nullptr) WriteTop();
+  return absl::OkStatus();
+}
+
+absl::Status RowTile::TakeScratch(ScratchArena& arena) {
+  const int64_t rows = num_rows();
+  const int64_t d = p_.query.dim;
+  const int64_t dv = p_.value.dim;
+  const auto floats = [](int64_t n) {
+    return ScratchArena::BytesFor<float>(n);
+  };
+  static_assert(sizeof(float) == sizeof(int32_t));
+  ATTN_RETURN_IF_ERROR(arena.Reset(
+      floats(rows * d) + 2 * floats(d * tile_.keys) + floats(tile_.keys * dv) +
+      floats(rows * tile_.keys) + floats(rows * dv) + 4 * floats(rows) +
+      ScratchArena::BytesFor<double>(rows) +
+      ScratchArena::BytesFor<KeyRange>(rows) + 2 * floats(rows * p_.top.top_k) +
+      ScratchArena::BytesFor<TopKeys<float>>(rows)));
+  query_ = arena.Take<float>(rows * d);
+  key_ = arena.Take<float>(d * tile_.keys);
+  widened_ = arena.Take<float>(d * tile_.keys);
+  value_ = arena.Take<float>(tile_.keys * dv);
+  scores_ = arena.Take<float>(rows * tile_.keys);
+  accumulated_ = arena.Take<float>(rows * dv);
+  max_ = arena.Take<float>(rows);
+  rescale_ = arena.Take<float>(rows);
+  norm_ = arena.Take<float>(rows);
+  lse_ = arena.Take<float>(rows);
+  sum_ = arena.Take<double>(rows);
+  ranges_ = arena.Take<KeyRange>(rows);
+  if (p_.top.top_k == 0) return absl::OkStatus();
+  float* top_scores = arena.Take<float>(rows * p_.top.top_k);
+  auto* top_keys = arena.Take<int32_t>(rows * p_.top.top_k);
+  top_ = arena.Take<TopKeys<float>>(rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t place = r * p_.top.top_k;
+    new (top_ + r)
+        TopKeys<float>(top_scores + place, top_keys + place, p_.top.top_k);
+  }
+  return absl::OkStatus();
+}
+
+// Tiles start at multiples of their size, so that skipping some does not move
+// the others.
+template <typename Visit>
+absl::Status RowTile::ForEachTile(const KeyRange& keys, const Visit& visit) {
+  if (keys.empty()) return absl::OkStatus();
+  for (int64_t key = keys.first - keys.first % tile_.keys; key < keys.last;
+       key += tile_.keys) {
+    ATTN_RETURN_IF_ERROR(visit(key, std::min(tile_.keys, keys.last - key)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RowTile::VisitKeys() {
+  return ForEachTile(stage_.seen(), [this](int64_t key, int64_t num_keys) {
+    return VisitTile(key, num_keys);
+  });
+}
+
+absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
+  ATTN_RETURN_IF_ERROR(Score(first_key, num_keys));
+  stage_.Bias(ranges_, first_key, num_keys, scores_, tile_.keys);
+  SoftmaxStep({.scores = scores_,
+               .num_rows = num_rows(),
+               .num_keys = num_keys,
+               .stride = tile_.keys,
+               .max = max_,
+               .sum = sum_,
+               .rescale = rescale_});
+  Rescale();
+  return WeighValues(first_key, num_keys);
+}
+
+// scores = query * key
+absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
+  PackKeyTile(p_, first_key, num_keys, widened_, tile_.keys, key_);
+  return gemm_.Multiply({.m = num_rows(),
+                         .n = num_keys,
+                         .k = p_.query.dim,
+                         .lda = p_.query.dim,
+                         .ldb = tile_.keys,
+                         .ldc = tile_.keys},
+                        query_, key_, scores_, /*accumulate=*/false);
+}
+
+// accumulated += weights * value
+absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
+  if (!PackValueTile(p_.value, first_key, num_keys, value_)) {
+    WeighAllowedValues(first_key, num_keys);
+    return absl::OkStatus();
+  }
+  return gemm_.Multiply({.m = num_rows(),
+                         .n = p_.value.dim,
+                         .k = num_keys,
+                         .lda = tile_.keys,
+                         .ldb = p_.value.dim,
+                         .ldc = p_.value.dim},
+                        scores_, value_, accumulated_, /*accumulate=*/true);
+}
+
+// The same for a tile that holds NaN or infinity: a product would multiply them
+// by the weight 0 of keys that a row must not see.
+void RowTile::WeighAllowedValues(int64_t first_key, int64_t num_keys) {
+  const int64_t dim = p_.value.dim;
+  for (int64_t r = 0; r < num_rows(); ++r) {
+    float* row = accumulated_ + r * dim;
+    for (int64_t j = 0; j < num_keys; ++j) {
+      if (!stage_.IsAllowed(ranges_[r], r, first_key + j)) continue;
+      const float weight = scores_[r * tile_.keys + j];
+      for (int64_t d = 0; d < dim; ++d) row[d] += weight * value_[j * dim + d];
+    }
+  }
+}
+
+void RowTile::Rescale() {
+  const int64_t dim = p_.value.dim;
+  for (int64_t r = 0; r < num_rows(); ++r) {
+    if (rescale_[r] != 1.0f) {
+      ScaleRow(accumulated_ + r * dim, dim, rescale_[r]);
+    }
+  }
+}
+
+// The denominator is the sum over keys plus the sink's share.
+void RowTile::Normalise() {
+  for (int64_t r = 0; r < num_rows(); ++r) {
+    if (sum_[r] == 0) {  // No allowed key. NaN is not equal to 0.
+      norm_[r] = 0;
+      lse_[r] = -INFINITY;
+      continue;
+    }
+    const double sink = p_.sinks == nullptr
+                            ? -INFINITY
+                            : p_.sinks[p_.HeadOf(rows_.first + r)] * kLog2E;
+    const double max = std::max<double>(max_[r], sink);
+    const double keys_share = std::exp2(max_[r] - max);
+    const double total = sum_[r] * keys_share + std::exp2(sink - max);
+    norm_[r] = static_cast<float>(keys_share / total);
+    lse_[r] = static_cast<float>((max + std::log2(total)) * kLn2);
+  }
+}
+
+void RowTile::WriteRows() {
+  const int64_t dim = p_.value.dim;
+  for (int64_t r = 0; r < num_rows(); ++r) {
+    const int64_t head = p_.HeadOf(rows_.first + r);
+    const int64_t row = p_.RowOf(rows_.first + r);
+    float* output = accumulated_ + r * dim;
+    // Selected, not multiplied: what was accumulated may be NaN.
+    if (sum_[r] == 0) {
+      std::fill(output, output + dim, 0.0f);
+    } else {
+      ScaleRow(output, dim, norm_[r]);
+    }
+    ConvertFromF32(output, dim, p_.output.dtype, p_.output.Row(head, row));
+    if (p_.lse.data != nullptr) *p_.lse.Row(head, row) = lse_[r];
+  }
+}
+
+// A second walk, with the final maximum and denominator known.
+absl::Status RowTile::WalkAgain(const KeyRange& keys) {
+  return ForEachTile(keys, [this](int64_t key, int64_t num_keys) {
+    ATTN_RETURN_IF_ERROR(Score(key, num_keys));
+    for (int64_t r = 0; r < num_rows(); ++r) FinishRow(r, key, num_keys);
+    return absl::OkStatus();
+  });
+}
+
+// Scores of row r from raw to the wanted weights, and further on to logits for
+// the top keys.
+void RowTile::FinishRow(int64_t r, int64_t first_key, int64_t num_keys) {
+  float* scores = scores_ + r * tile_.keys;
+  const auto write_at = [&](WeightsMode mode) {
+    if (p_.weights.data == nullptr || p_.weights_mode != mode) return;
+    const int64_t folded = rows_.first + r;
+    std::copy(scores, scores + num_keys,
+              p_.weights.Row(p_.HeadOf(folded), p_.RowOf(folded)) + first_key);
+  };
+  write_at(WeightsMode::kRawScores);
+  stage_.Cap(scores, num_keys);
+  write_at(WeightsMode::kSoftcapped);
+  stage_.BiasRow(ranges_[r], r, first_key, num_keys, scores);
+  write_at(WeightsMode::kBiased);
+  if (top_ == nullptr && p_.weights_mode != WeightsMode::kProbabilities) return;
+  if (stage_.is_natural()) ToLog2Row(scores, num_keys);
+  if (top_ != nullptr) top_[r].Offer(scores, num_keys, first_key);
+  ProbabilitiesRow(scores, num_keys, FiniteMax(r), norm_[r]);
+  write_at(WeightsMode::kProbabilities);
+}
+
+// -inf minus -inf must not arise.
+float RowTile::FiniteMax(int64_t r) const {
+  return std::isinf(max_[r]) ? 0.0f : max_[r];
+}
+
+void RowTile::WriteTop() {
+  const int64_t k = p_.top.top_k;
+  for (int64_t r = 0; r < num_rows(); ++r) {
+    const int64_t folded = rows_.first + r;
+    const int64_t place = p_.top.Place(p_.HeadOf(folded), p_.RowOf(folded));
+    float* scores = top_[r].Finish();
+    ProbabilitiesRow(scores, k, FiniteMax(r), norm_[r]);
+    std::copy(scores, scores + k, p_.top.probabilities + place);
+    std::copy(top_[r].keys(), top_[r].keys() + k, p_.top.indices + place);
+  }
+}
+
+}  // namespace attn

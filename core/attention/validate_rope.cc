@@ -1,0 +1,172 @@
+#include "core/attention/validate_rope.h"
+
+#include <cmath>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/attention/validate_tensors.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace attn {
+namespace {
+
+// NaN fails the comparison, too.
+absl::Status CheckNumber(std::string_view field, float value) {
+  if (value >= 0 && std::isfinite(value)) return absl::OkStatus();
+  return InvalidOption(field, "must be finite and not negative",
+                       absl::StrCat(value));
+}
+
+absl::StatusOr<int64_t> RotaryDim(const RopeParams& rope, int64_t head_dim) {
+  const int64_t dim = rope.rotary_dim == 0 ? head_dim : rope.rotary_dim;
+  if (dim % 2 == 0 && dim <= head_dim) return dim;
+  return InvalidOption("params.rope.rotary_dim",
+                       absl::StrCat("must be even and at most head_dim ",
+                                    head_dim, " (0 stands for head_dim)"),
+                       absl::StrCat(rope.rotary_dim));
+}
+
+absl::Status CheckTable(std::string_view field, const TensorSpec& table,
+                        int64_t num_pairs, DataType query_dtype) {
+  ATTN_RETURN_IF_ERROR(CheckTensor(field, table));
+  const std::string name(field);
+  if (table.dtype != DataType::kF32 && table.dtype != query_dtype) {
+    return InvalidTensor(absl::StrCat(name, ".dtype"),
+                         absl::StrCat("must be F32 or query.dtype ",
+                                      std::string(DataTypeName(query_dtype))),
+                         std::string(DataTypeName(table.dtype)));
+  }
+  if (table.dims.size() == 2 && table.dims[1] == num_pairs) {
+    return absl::OkStatus();
+  }
+  return InvalidTensor(
+      absl::StrCat(name, ".shape"),
+      absl::StrCat("must be [max_position, rotary_dim / 2 = ", num_pairs, "]"),
+      ToString(table.dims));
+}
+
+// Both or neither, alike, and no other source of angles beside them.
+absl::Status CheckTables(const RequestSpec& spec, const RopeParams& rope,
+                         const AttentionPlan& plan) {
+  const TensorSpec& cos = spec.rope_cos;
+  const TensorSpec& sin = spec.rope_sin;
+  if (rope.base != 0) {
+    return InvalidOption("params.rope.base",
+                         "must be 0 where cos and sin are given",
+                         absl::StrCat(rope.base));
+  }
+  if (rope.scaling_factor != 0) {
+    return InvalidOption("params.rope.scaling_factor",
+                         "must be 0 where cos and sin are given",
+                         absl::StrCat(rope.scaling_factor));
+  }
+  const int64_t num_pairs = plan.rope.num_pairs();
+  ATTN_RETURN_IF_ERROR(
+      CheckTable("params.rope.cos", cos, num_pairs, plan.dtype));
+  ATTN_RETURN_IF_ERROR(
+      CheckTable("params.rope.sin", sin, num_pairs, plan.dtype));
+  if (cos.dtype != sin.dtype) {
+    return InvalidTensor(
+        "params.rope.sin.dtype", "must equal params.rope.cos.dtype",
+        absl::StrCat(std::string(DataTypeName(sin.dtype)), " vs ",
+                     std::string(DataTypeName(cos.dtype))));
+  }
+  if (cos.dims[0] == sin.dims[0]) return absl::OkStatus();
+  return InvalidTensor("params.rope.sin.shape[0]",
+                       "must equal params.rope.cos.shape[0]",
+                       absl::StrCat(sin.dims[0], " vs ", cos.dims[0]));
+}
+
+absl::Status CheckCount(std::string_view field,
+                        const std::vector<int64_t>& positions,
+                        std::string_view what, int64_t count) {
+  if (positions.empty() || static_cast<int64_t>(positions.size()) == count) {
+    return absl::OkStatus();
+  }
+  return InvalidOption(field,
+                       absl::StrCat("must be empty or have ", std::string(what),
+                                    " = ", count, " entries"),
+                       absl::StrCat(positions.size()));
+}
+
+absl::Status CheckPositions(const RopeParams& rope, const Geometry& g) {
+  ATTN_RETURN_IF_ERROR(
+      CheckCount("params.rope.positions", rope.positions, "q_len", g.q_len));
+  ATTN_RETURN_IF_ERROR(CheckCount("params.rope.key_positions",
+                                  rope.key_positions, "kv_len", g.kv_len));
+  if (rope.positions.empty() || !rope.key_positions.empty() ||
+      g.q_len == g.kv_len) {
+    return absl::OkStatus();
+  }
+  return InvalidOption(
+      "params.rope.key_positions",
+      absl::StrCat("must be given where positions are and kv_len ", g.kv_len,
+                   " is not q_len ", g.q_len),
+      "none");
+}
+
+// A position without a row in the tables.
+absl::Status CheckInTable(std::string_view field,
+                          const std::vector<int64_t>& positions, int64_t count,
+                          int64_t num_rows) {
+  const auto refuse = [&](const std::string& place, int64_t position) {
+    return InvalidOption(
+        place,
+        absl::StrCat("must be a row of the tables, from 0 to ", num_rows - 1),
+        absl::StrCat(position));
+  };
+  if (positions.empty()) {
+    if (count <= num_rows) return absl::OkStatus();
+    return refuse(std::string(field), count - 1);
+  }
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (positions[i] < 0 || positions[i] >= num_rows) {
+      return refuse(absl::StrCat(std::string(field), "[", i, "]"),
+                    positions[i]);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
+  if (!spec.params.rope.has_value()) return absl::OkStatus();
+  plan.params.rope.reset();  // Its positions may be large; plan.rope has them.
+  const RopeParams& rope = *spec.params.rope;
+  const Geometry& g = plan.geometry;
+  ATTN_RETURN_IF_ERROR(CheckNumber("params.rope.base", rope.base));
+  ATTN_RETURN_IF_ERROR(
+      CheckNumber("params.rope.scaling_factor", rope.scaling_factor));
+  ATTN_ASSIGN_OR_RETURN(const int64_t rotary_dim, RotaryDim(rope, g.head_dim));
+  ATTN_RETURN_IF_ERROR(CheckPositions(rope, g));
+  const bool has_tables = spec.rope_cos.is_present || spec.rope_sin.is_present;
+  if (rope.base == 0 && !has_tables) return absl::OkStatus();
+
+  plan.rope.rotary_dim = rotary_dim;
+  plan.rope.is_interleaved = rope.is_interleaved;
+  plan.rope.positions = rope.positions;
+  plan.rope.key_positions = rope.key_positions;
+  if (plan.rope.key_positions.empty()) plan.rope.key_positions = rope.positions;
+  plan.rope.base = double{rope.base};
+  if (rope.scaling_factor > 0) {
+    plan.rope.scaling_factor = double{rope.scaling_factor};
+  }
+  if (!has_tables) return absl::OkStatus();
+
+  ATTN_RETURN_IF_ERROR(CheckTables(spec, rope, plan));
+  const int64_t num_rows = spec.rope_cos.dims[0];
+  ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.positions",
+                                    plan.rope.positions, g.q_len, num_rows));
+  ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.key_positions",
+                                    plan.rope.key_positions, g.kv_len,
+                                    num_rows));
+  plan.rope.has_tables = true;
+  plan.rope.table_dtype = spec.rope_cos.dtype;
+  plan.cos_bytes = spec.rope_cos.data_bytes;
+  plan.sin_bytes = spec.rope_sin.data_bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace attn
