@@ -20,7 +20,7 @@ absl::Status CheckNumber(std::string_view field, float value) {
 
 absl::StatusOr<int64_t> RotaryDim(const RopeParams& rope, int64_t head_dim) {
   const int64_t dim = rope.rotary_dim == 0 ? head_dim : rope.rotary_dim;
-  if (dim % 2 == 0 && dim <= head_dim) return dim;
+  if (dim % 2 == 0 && 0 < dim && dim <= head_dim) return dim;
   return InvalidOption("params.rope.rotary_dim",
                        absl::StrCat("must be even and at most head_dim ",
                                     head_dim, " (0 stands for head_dim)"),
@@ -96,7 +96,7 @@ absl::Status CheckPositions(const RopeParams& rope, const Geometry& g) {
   ATTN_RETURN_IF_ERROR(CheckCount("params.rope.key_positions",
                                   rope.key_positions, "kv_len", g.kv_len));
   if (rope.positions.empty() || !rope.key_positions.empty() ||
-      g.q_len == g.kv_len) {
+      g.q_len == g.kv_len || g.kv_len == 0) {
     return absl::OkStatus();
   }
   return InvalidOption(
@@ -148,7 +148,9 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   plan.rope.is_interleaved = rope.is_interleaved;
   plan.rope.positions = rope.positions;
   plan.rope.key_positions = rope.key_positions;
-  if (plan.rope.key_positions.empty()) plan.rope.key_positions = rope.positions;
+  if (rope.key_positions.empty() && g.kv_len > 0) {
+    plan.rope.key_positions = rope.positions;
+  }
   plan.rope.base = double{rope.base};
   if (rope.scaling_factor > 0) {
     plan.rope.scaling_factor = double{rope.scaling_factor};
