@@ -1,5 +1,6 @@
 #include "tests/integration/validation_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -173,6 +174,11 @@ Violations OfShapes() {
          d.request.set_num_q_heads(3);
        },
        Form::kBse},
+  };
+}
+
+Violations OfShapesTogether() {
+  return {
       {"key has the query's batch",
        [](Draft& d) {
          Fill(Key(d), {2, 2, 5, 8});
@@ -364,8 +370,8 @@ Draft::Draft() {
 std::vector<Violation> AllViolations() {
   Violations all;
   for (Violations& part : std::vector<Violations>{
-           OfTheMessage(), OfOneTensor(), OfShapes(), OfParams(), OfTheMask(),
-           OfRopeNumbers(), OfRopeTables()}) {
+           OfTheMessage(), OfOneTensor(), OfShapes(), OfShapesTogether(),
+           OfParams(), OfTheMask(), OfRopeNumbers(), OfRopeTables()}) {
     std::move(part.begin(), part.end(), std::back_inserter(all));
   }
   return all;
