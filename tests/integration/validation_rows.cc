@@ -295,7 +295,7 @@ Violations OfRopeNumbers() {
        [](Draft& d) { Rope(d).mutable_positions()->Resize(2, 0); }},
       {"rope.key_positions: none, or one a key",
        [](Draft& d) { Rope(d).mutable_key_positions()->Resize(3, 0); }},
-      {"rope.positions alone only where kv_len is q_len",
+      {"rope.positions alone only where kv_len is q_len or 0",
        [](Draft& d) {
          Rope(d).mutable_positions()->Resize(3, 0);
          Rope(d).clear_key_positions();
