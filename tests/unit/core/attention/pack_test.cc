@@ -56,7 +56,9 @@ TEST(PackTest, KeysAreTransposedAtEveryShape) {
         std::vector<float> widened(static_cast<size_t>(num_keys * dim));
         std::vector<float> packed(static_cast<size_t>(dim * stride),
                                   kUntouched);
-        PackKeyTile({.key = key.View()}, 5, num_keys, widened.data(), stride,
+        Problem problem;
+        problem.key = key.View();
+        PackKeyTile(problem, 5, num_keys, widened.data(), stride,
                     packed.data());
         for (int64_t d = 0; d < dim; ++d) {
           for (int64_t j = 0; j < stride; ++j) {
