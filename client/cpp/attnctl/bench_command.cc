@@ -1,10 +1,10 @@
 // `attnctl bench`: flags -> problems, sender, loop -> figures.
 #include <cstdio>
-#include <fstream>
 #include <memory>
 
 #include "client/cpp/attnctl/bench_flags.h"
 #include "client/cpp/attnctl/bench_report.h"
+#include "client/cpp/attnctl/decode_bench.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/interrupt.h"
@@ -61,17 +61,6 @@ void Verify(client::Client& client, const ProblemSource& source,
   }
 }
 
-absl::Status WriteJson(const std::string& path, const BenchReport& report) {
-  if (path.empty()) {
-    return absl::OkStatus();
-  }
-  std::ofstream file(path, std::ios::trunc);
-  file << RenderJson(report);
-  file.close();
-  return file ? absl::OkStatus()
-              : absl::NotFoundError(path + ": cannot be written");
-}
-
 int ExitCodeOf(const BenchFlags& flags, const BenchReport& report) {
   const bool verified = report.verified == report.figures.fingerprints.size() &&
                         report.mismatched == 0;
@@ -83,6 +72,9 @@ int ExitCodeOf(const BenchFlags& flags, const BenchReport& report) {
 int RunBench(const BenchFlags& flags, const GlobalOptions& globals) {
   if (absl::Status status = CheckBenchFlags(flags); !status.ok()) {
     return PrintUsageError(status);
+  }
+  if (flags.decode.sessions > 0) {
+    return RunDecodeBench(flags, globals);
   }
   const absl::StatusOr<ProblemSource> source =
       ProblemSource::Create(flags.shape, flags.seed);
@@ -106,7 +98,8 @@ int RunBench(const BenchFlags& flags, const GlobalOptions& globals) {
     Verify(*connected, *source, report);
   }
   std::fputs(RenderTable(report).c_str(), stdout);
-  if (absl::Status status = WriteJson(flags.json_path, report); !status.ok()) {
+  if (absl::Status status = WriteText(flags.json_path, RenderJson(report));
+      !status.ok()) {
     return PrintUsageError(status);
   }
   return ExitCodeOf(flags, report);

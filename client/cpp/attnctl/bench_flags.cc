@@ -9,7 +9,8 @@ void AddShapeFlags(CLI::App& app, ProblemShape& shape) {
   const CLI::Range positive(int64_t{1}, int64_t{1} << 31);
   app.add_option("--batch-size", shape.batch_size, "B (default 1)")
       ->check(positive);
-  app.add_option("--q-heads", shape.num_q_heads, "Query heads (default 8)")
+  app.add_option("--q-heads,--heads", shape.num_q_heads,
+                 "Query heads (default 8)")
       ->check(positive);
   app.add_option("--kv-heads", shape.num_kv_heads,
                  "KV heads (default: as --q-heads)");
@@ -74,6 +75,41 @@ void AddLoadFlags(CLI::App& app, BenchFlags& flags) {
       ->type_name("FILE");
 }
 
+// All but --sessions need it; it takes over what the others decide.
+void AddDecodeFlags(CLI::App& app, DecodeFlags& decode) {
+  CLI::Option* sessions =
+      app.add_option("--sessions", decode.sessions,
+                     "Decode with so many sessions, token by token")
+          ->check(CLI::Range(1, 4096));
+  for (const char* other :
+       {"--batch-size", "--q-len", "--kv-len", "--causal", "--method",
+        "--batch-items", "--concurrency", "--rate", "--arrivals",
+        "--max-in-flight", "--duration", "--requests", "--verify"}) {
+    sessions->excludes(app.get_option(other));
+  }
+  app.add_option("--layers", decode.layers, "Layers of a session (default 1)")
+      ->check(CLI::Range(1, 4096))
+      ->needs(sessions);
+  AddEnumFlag<client::KvDtype>(app, "--kv-dtype", decode.kv_dtype,
+                               {{"f32", client::KvDtype::kF32},
+                                {"bf16", client::KvDtype::kBf16},
+                                {"f16", client::KvDtype::kF16},
+                                {"int8", client::KvDtype::kInt8}},
+                               "In which sessions keep tokens (default f32)")
+      ->needs(sessions);
+  app.add_option("--prefix", decode.prefix,
+                 "Tokens of each session before it decodes (default 1024)")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(sessions);
+  app.add_option("--steps", decode.steps,
+                 "Tokens that each session decodes (default 64)")
+      ->check(CLI::PositiveNumber)
+      ->needs(sessions);
+  app.add_flag("--batch", decode.batch,
+               "Send all sessions of a step in one AttendBatch")
+      ->needs(sessions);
+}
+
 }  // namespace
 
 absl::Duration LoadDuration(const BenchFlags& flags) {
@@ -86,6 +122,7 @@ absl::Duration LoadDuration(const BenchFlags& flags) {
 void AddBenchFlags(CLI::App& app, BenchFlags& flags) {
   AddShapeFlags(app, flags.shape);
   AddLoadFlags(app, flags);
+  AddDecodeFlags(app, flags.decode);
 }
 
 absl::Status CheckBenchFlags(const BenchFlags& flags) {

@@ -9,14 +9,26 @@
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/load_schedule.h"
 #include "client/cpp/attnctl/problem_source.h"
+#include "client/cpp/session.h"
 
 namespace attn::attnctl {
 
 enum class Method { kAttend, kBatch, kStream };
 
+// `bench --sessions`: decoding with sessions instead of single problems.
+struct DecodeFlags {
+  uint64_t sessions = 0;  // 0: single problems.
+  uint32_t layers = 1;
+  client::KvDtype kv_dtype = client::KvDtype::kUnspecified;
+  int64_t prefix = 1024;  // Tokens that each session has before it decodes.
+  uint64_t steps = 64;    // Tokens that each session decodes.
+  bool batch = false;     // All sessions of a step in one AttendBatch.
+};
+
 // Plain values: thread-compatible.
 struct BenchFlags {
   ProblemShape shape;
+  DecodeFlags decode;
   uint64_t seed = 1;
   Method method = Method::kAttend;
   uint64_t batch_items = 8;  // Requests in one AttendBatch.

@@ -1,17 +1,16 @@
 #include "client/cpp/attnctl/bench_report.h"
 
+#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/json_text.h"
+#include "client/cpp/attnctl/latency_text.h"
 
 namespace attn::attnctl {
 namespace {
-
-constexpr std::pair<const char*, double> kPercentiles[] = {
-    {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}};
 
 double PerSecond(double amount, absl::Duration elapsed) {
   const double seconds = absl::ToDoubleSeconds(elapsed);
@@ -24,47 +23,13 @@ double MeanBatchSize(const LoadFigures& figures) {
              : figures.batch_size_sum / static_cast<double>(figures.completed);
 }
 
-std::string LatencyRow(const std::string& name,
-                       const LatencyHistogram& latency) {
-  std::string row = absl::StrFormat("%-16s", name);
-  for (const auto& [label, fraction] : kPercentiles) {
-    absl::StrAppendFormat(
-        &row, " %10.3f",
-        absl::ToDoubleMilliseconds(latency.Percentile(fraction)));
-  }
-  absl::StrAppendFormat(&row, " %10.3f %10.3f\n",
-                        absl::ToDoubleMilliseconds(latency.max()),
-                        absl::ToDoubleMilliseconds(latency.mean()));
-  return row;
-}
-
 std::string LatencyTable(const LoadFigures& figures) {
-  std::string text = absl::StrFormat("\n%-16s", "milliseconds");
-  for (const auto& [label, fraction] : kPercentiles) {
-    absl::StrAppendFormat(&text, " %10s", label);
-  }
-  absl::StrAppendFormat(&text, " %10s %10s\n", "max", "mean");
-  return absl::StrCat(text, LatencyRow("latency", figures.latency),
-                      LatencyRow("server queue", figures.server_queue),
-                      LatencyRow("server compute", figures.server_compute));
+  return "\n" + RenderLatencies({{"latency", &figures.latency},
+                                 {"server queue", &figures.server_queue},
+                                 {"server compute", &figures.server_compute}});
 }
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
-
-void AddLatency(const std::string& name, const LatencyHistogram& latency,
-                Entries& entries) {
-  constexpr std::pair<const char*, double> kNames[] = {
-      {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
-  for (const auto& [label, fraction] : kNames) {
-    entries.emplace_back(
-        absl::StrCat(name, "_", label, "_ms"),
-        JsonNumber(absl::ToDoubleMilliseconds(latency.Percentile(fraction))));
-  }
-  entries.emplace_back(name + "_max_ms",
-                       JsonNumber(absl::ToDoubleMilliseconds(latency.max())));
-  entries.emplace_back(name + "_mean_ms",
-                       JsonNumber(absl::ToDoubleMilliseconds(latency.mean())));
-}
 
 }  // namespace
 
@@ -124,13 +89,24 @@ std::string RenderJson(const BenchReport& report) {
       {"stopped_early", report.stopped_early ? "1" : "0"},
       {"verified", absl::StrCat(report.verified)},
       {"mismatched", absl::StrCat(report.mismatched)}};
-  AddLatency("latency", figures.latency, entries);
-  AddLatency("server_queue", figures.server_queue, entries);
-  AddLatency("server_compute", figures.server_compute, entries);
+  AddLatency({"latency", &figures.latency}, entries);
+  AddLatency({"server_queue", &figures.server_queue}, entries);
+  AddLatency({"server_compute", &figures.server_compute}, entries);
   for (const auto& [name, count] : figures.errors) {
     entries.emplace_back("errors: " + name, absl::StrCat(count));
   }
   return JsonObject(entries);
+}
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  std::ofstream file(path, std::ios::trunc);
+  file << text;
+  file.close();
+  return file ? absl::OkStatus()
+              : absl::NotFoundError(path + ": cannot be written");
 }
 
 }  // namespace attn::attnctl

@@ -48,6 +48,29 @@ TEST_F(BenchFlagsTest, BadValuesAreUsageErrors) {
   }
 }
 
+TEST_F(BenchFlagsTest, SessionsHaveFlagsOfTheirOwn) {
+  app_.parse(
+      "--sessions 8 --layers 12 --heads 16 --kv-heads 4 --head-dim 128 "
+      "--prefix 0 --steps 7 --batch --kv-dtype bf16");
+  EXPECT_EQ(flags_.decode.sessions, 8);
+  EXPECT_EQ(flags_.decode.layers, 12);
+  EXPECT_EQ(flags_.shape.num_q_heads, 16);
+  EXPECT_EQ(flags_.decode.prefix, 0);
+  EXPECT_EQ(flags_.decode.steps, 7);
+  EXPECT_TRUE(flags_.decode.batch);
+  EXPECT_EQ(flags_.decode.kv_dtype, client::KvDtype::kBf16);
+}
+
+TEST_F(BenchFlagsTest, FlagsThatSessionsDoNotHaveAreUsageErrors) {
+  for (const char* line :
+       {"--layers 2", "--batch", "--prefix 3", "--steps 3", "--sessions 0",
+        "--sessions 2 --rate 5", "--sessions 2 --kv-len 9",
+        "--sessions 2 --method batch", "--sessions 2 --verify 1",
+        "--sessions 2 --steps 0", "--sessions 2 --duration 1s"}) {
+    EXPECT_THROW(app_.parse(line), CLI::ParseError) << line;
+  }
+}
+
 TEST_F(BenchFlagsTest, DurationDefaultsToTenSecondsOrTheRequests) {
   EXPECT_EQ(LoadDuration(flags_), absl::Seconds(10));
   flags_.requests = 5;
