@@ -1,0 +1,43 @@
+// The model's attention, computed by the service: one session keeps the keys
+// and values of all layers, each call sends the new tokens alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/cpp/client.h"
+#include "client/examples/decode/matrix.h"
+#include "client/examples/decode/transformer.h"
+
+namespace tiny_decoder {
+
+// Confined to one thread.
+class SessionAttention {
+ public:
+  // Makes a session for `shape`. `client` must outlive the result. Errors: as
+  // Client::CreateSession.
+  static absl::StatusOr<std::unique_ptr<SessionAttention>> Create(
+      const ModelShape& shape, attn::client::Client& client);
+
+  // Deletes the session.
+  ~SessionAttention();
+  SessionAttention(const SessionAttention&) = delete;
+  SessionAttention& operator=(const SessionAttention&) = delete;
+
+  // Appends the keys and values of tokens length, length + 1, ... to `layer`
+  // and attends to all of it. [tokens, width]. Errors: as Client::Attend.
+  absl::StatusOr<Matrix> Attend(uint32_t layer, uint64_t length,
+                                const Projections& projections);
+
+ private:
+  SessionAttention(const ModelShape& shape, std::string session_id,
+                   attn::client::Client& client);
+
+  const ModelShape shape_;
+  const std::string session_id_;
+  attn::client::Client& client_;
+};
+
+}  // namespace tiny_decoder
