@@ -33,7 +33,7 @@ void AddSessionKey(const std::string& session_id, CallSettings& settings);
 
 // Starts `call`; `callback` gets what `decode` makes of the reply.
 template <typename Message, typename T>
-CallHandle StartCall(Transport& transport, EncodedCall call,
+CallHandle StartCall(Transport& transport, EncodedCall&& call,
                      T (*decode)(Message&),
                      std::function<void(absl::StatusOr<T>)> callback) {
   auto reply = std::make_shared<Message>();
