@@ -1,0 +1,141 @@
+// One layer of a session: a page table, its length, and the rule that makes a
+// repeated append harmless.
+//
+// A window frees pages when the next append begins, by that append's first row:
+// the rows of the newest append can still be asked again, so that a repeated
+// append and attend answers the bytes of the first time.
+//
+// Invariants:
+//   1. length counts every token ever appended (less what was truncated); pages
+//      hold the tokens from first_token() on, a multiple of kPageTokens.
+//   2. A token's place is written once, before any snapshot that shows it.
+//      Only the last page has places that are not written yet; they are zero.
+//   3. The last page is written in place if this table made it, or if nobody
+//      else refers to it; else it is copied first (copy on write).
+//   4. A fork or a snapshot holds references; what it sees never changes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/kv_cache/page_pool.h"
+#include "core/tensor/kv_format.h"
+
+namespace attn {
+
+// What a kernel may read: the pages of one layer at one moment. Keeps them
+// alive. Thread-compatible, constant once made.
+struct KvSnapshot {
+  KvFormat format;
+  int64_t length = 0;       // Tokens.
+  int64_t first_token = 0;  // Kept from here on; a multiple of kPageTokens.
+  std::vector<PageRef> refs;
+  std::vector<const std::byte*> pages;  // Data of refs.
+
+  PagedHead Head(int64_t kv_head) const;
+};
+
+// What identifies an append: a repeat has the same start and content.
+struct AppendKey {
+  int64_t num_tokens = 0;
+  // Hash of dtype, shape and bytes of what is appended.
+  uint64_t hash_low = 0;
+  uint64_t hash_high = 0;
+
+  friend bool operator==(const AppendKey&, const AppendKey&) = default;
+};
+
+// An append that has its pages but is not visible yet. Tokens are written in
+// runs within a page; Commit shows them. Dropped without Commit, it leaves no
+// trace. Borrows the layer, which must not be used meanwhile.
+class KvLayer;
+class KvAppend {
+ public:
+  KvAppend(KvAppend&&) noexcept;
+  ~KvAppend();
+
+  // First token's index, and how many.
+  int64_t start() const { return start_; }
+  int64_t num_tokens() const { return num_tokens_; }
+  // The append was applied before: nothing is to be written, Commit does
+  // nothing.
+  bool is_repeat() const { return is_repeat_; }
+
+  // Writes tokens [token, token + n) of a head from f32 rows [n, head_dim] and
+  // [n, value_head_dim], converted and transposed. REQUIRES: they lie within the
+  // append and within one page.
+  void Write(int64_t kv_head, int64_t token, int64_t n, const float* keys,
+             const float* values);
+
+  void Commit();
+
+ private:
+  friend class KvLayer;
+  explicit KvAppend(KvLayer& layer) : layer_(&layer) {}
+
+  KvLayer* layer_;
+  int64_t start_ = 0;
+  int64_t num_tokens_ = 0;
+  bool is_repeat_ = false;
+  AppendKey key_;
+  // The layer's pages from the one of start() on, as they will be.
+  std::vector<PageRef> pages_;
+};
+
+// Thread-compatible: its session guards it.
+class KvLayer {
+ public:
+  // Borrows the pool. `window`: tokens to keep, 0: all. `max_length`: tokens.
+  KvLayer(PagePool& pool, const KvFormat& format, int64_t window,
+          int64_t max_length);
+  ~KvLayer();
+  KvLayer(const KvLayer&) = delete;
+  KvLayer& operator=(const KvLayer&) = delete;
+
+  int64_t length() const { return length_; }
+  int64_t first_token() const { return first_page_ * kPageTokens; }
+
+  // FAILED_PRECONDITION / LENGTH_MISMATCH (with the found length) when
+  // expected_length is given and is not length(), unless the last append
+  // started there and equals `key`; FAILED_PRECONDITION / MAX_LENGTH;
+  // RESOURCE_EXHAUSTED / KV_MEMORY.
+  absl::StatusOr<KvAppend> BeginAppend(const AppendKey& key,
+                                       std::optional<int64_t> expected_length);
+
+  // What is there now.
+  KvSnapshot Snapshot() const;
+
+  // Keeps the first `length` tokens. FAILED_PRECONDITION / LENGTH_MISMATCH when
+  // there are fewer, or when those were dropped by the window.
+  absl::Status Truncate(int64_t length);
+
+  // Takes over the first `length` tokens of `source`, sharing its pages. Same
+  // errors. REQUIRES: this layer is empty and of the same format.
+  absl::Status ForkFrom(const KvLayer& source, int64_t length);
+
+  int64_t kv_bytes() const;
+  int64_t shared_bytes() const;
+
+ private:
+  friend class KvAppend;
+
+  PagePool& pool_;
+  const KvFormat format_;
+  const int64_t window_;
+  const int64_t max_length_;
+
+  std::vector<PageRef> pages_;
+  int64_t first_page_ = 0;
+  int64_t length_ = 0;
+  bool is_tail_own_ = false;  // Invariant 3.
+  // The last append, for repeats; nothing after a truncation or a fork.
+  struct LastAppend {
+    int64_t start = 0;
+    AppendKey key;
+  };
+  std::optional<LastAppend> last_append_;
+};
+
+}  // namespace attn
