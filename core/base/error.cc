@@ -61,6 +61,28 @@ std::string_view ReasonName(Reason reason) {
       return "DRAINING";
     case Reason::kNotServed:
       return "NOT_SERVED";
+    case Reason::kKvMemory:
+      return "KV_MEMORY";
+    case Reason::kQuota:
+      return "QUOTA";
+    case Reason::kSessionNeverExisted:
+      return "SESSION_NEVER_EXISTED";
+    case Reason::kSessionExpired:
+      return "SESSION_EXPIRED";
+    case Reason::kSessionDeleted:
+      return "SESSION_DELETED";
+    case Reason::kServerRestarted:
+      return "SERVER_RESTARTED";
+    case Reason::kLengthMismatch:
+      return "LENGTH_MISMATCH";
+    case Reason::kSpecMismatch:
+      return "SPEC_MISMATCH";
+    case Reason::kMaxLength:
+      return "MAX_LENGTH";
+    case Reason::kSessionExists:
+      return "SESSION_EXISTS";
+    case Reason::kSnapshotDamaged:
+      return "SNAPSHOT_DAMAGED";
   }
   return "";
 }

@@ -24,6 +24,17 @@ enum class Reason {
   kDeadlineUnreachable,
   kDraining,
   kNotServed,  // A part of the contract that this version does not build.
+  kKvMemory,
+  kQuota,
+  kSessionNeverExisted,
+  kSessionExpired,
+  kSessionDeleted,
+  kServerRestarted,
+  kLengthMismatch,
+  kSpecMismatch,
+  kMaxLength,
+  kSessionExists,
+  kSnapshotDamaged,
 };
 
 // "INVALID_TENSOR" and so on; "" for kNone.

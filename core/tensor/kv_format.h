@@ -1,9 +1,9 @@
-// How cached keys and values lie in memory: pages of 64 tokens of one layer, for
-// all of its KV heads. Written by the KV cache, read by kernels, which know
+// How cached keys and values lie in memory: pages of 64 tokens of one layer,
+// for all of its KV heads. Written by the KV cache, read by kernels, which know
 // nothing else of it.
 //
-// A page is, for each KV head, a key block [head_dim, 64] (transposed: what both
-// products want) and a value block [64, value_head_dim], every block at
+// A page is, for each KV head, a key block [head_dim, 64] (transposed: what
+// both products want) and a value block [64, value_head_dim], every block at
 // kBlockAlignment. Places of tokens that are not there are zero.
 #pragma once
 
@@ -46,7 +46,8 @@ struct KvFormat {
 
 // One KV head's keys and values in pages, as a kernel sees them. Borrows.
 struct PagedHead {
-  // The page of token j is pages[j / kPageTokens - first_page]; null: not paged.
+  // The page of token j is pages[j / kPageTokens - first_page]; null: not
+  // paged.
   const std::byte* const* pages = nullptr;
   int64_t first_page = 0;
   DataType dtype = DataType::kF32;
@@ -59,6 +60,22 @@ struct PagedHead {
   }
   const std::byte* ValueBlock(int64_t page) const {
     return pages[page - first_page] + value_offset;
+  }
+};
+
+// All heads of a layer in pages. Borrows.
+struct PagedKv {
+  const std::byte* const* pages = nullptr;  // As PagedHead's.
+  int64_t first_page = 0;
+  KvFormat format;
+
+  PagedHead Head(int64_t kv_head) const {
+    if (pages == nullptr) return {};
+    return {.pages = pages,
+            .first_page = first_page,
+            .dtype = format.dtype,
+            .key_offset = format.KeyOffset(kv_head),
+            .value_offset = format.ValueOffset(kv_head)};
   }
 };
 
