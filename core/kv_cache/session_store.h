@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/kv_cache/page_pool.h"
 #include "core/kv_cache/session.h"
+#include "core/metrics/session_metrics.h"
 
 namespace attn {
 
@@ -20,16 +21,6 @@ struct SessionLimits {
   Duration idle_ttl = std::chrono::hours(1);
   // Tokens per layer; the default and the bound of KvSpec::max_length.
   int64_t max_length = int64_t{1} << 24;
-};
-
-// Why a session is no more; the numbers of attn_sessions_closed_total.
-enum class SessionEnd { kDeleted, kExpired };
-
-// What the store tells the outside. Thread-safe, must not block.
-class SessionMetrics {
- public:
-  virtual ~SessionMetrics() = default;
-  virtual void SessionClosed(SessionEnd end) = 0;
 };
 
 // Thread-safe.
