@@ -49,15 +49,15 @@ SessionCall MakeSessionCall(Session& session, const SessionTarget& target,
                             const FragmentedBytes& bytes,
                             const RequestSpec& spec,
                             const TensorPlaces& places) {
-  return {.session = session,
-          .layer = target.layer,
-          .expected_length = target.expected_length,
-          .spec = spec,
-          .append = HashAppend(bytes, spec, places),
-          .tensors = {
-              .layout = spec.layout,
-              .key = {spec.key.dtype, ReaderOf(bytes, places.key)},
-              .value = {spec.value.dtype, ReaderOf(bytes, places.value)}}};
+  return {
+      .session = session,
+      .layer = target.layer,
+      .expected_length = target.expected_length,
+      .spec = spec,
+      .append = HashAppend(bytes, spec, places),
+      .tensors = {.layout = spec.layout,
+                  .key = {spec.key.dtype, ReaderOf(bytes, places.key)},
+                  .value = {spec.value.dtype, ReaderOf(bytes, places.value)}}};
 }
 
 AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
@@ -82,9 +82,7 @@ AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
     hash->Add(bytes, places.rope_sin);
   }
   const XXH128_hash_t value = hash->Value();
-  return {.num_tokens = 0,
-          .hash_low = value.low64,
-          .hash_high = value.high64};
+  return {.num_tokens = 0, .hash_low = value.low64, .hash_high = value.high64};
 }
 
 }  // namespace attn

@@ -17,8 +17,8 @@ SessionCall MakeSessionCall(Session& session, const SessionTarget& target,
                             const RequestSpec& spec,
                             const TensorPlaces& places);
 
-// Hash (XXH3, 128 bits) of dtypes, shapes, layout, rotation and bytes. The number
-// of tokens is left to whoever validates the shapes.
+// Hash (XXH3, 128 bits) of dtypes, shapes, layout, rotation and bytes. The
+// number of tokens is left to whoever validates the shapes.
 AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
                      const TensorPlaces& places);
 

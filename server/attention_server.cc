@@ -1,9 +1,9 @@
 #include "server/attention_server.h"
 
 #include <algorithm>
-#include <random>
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

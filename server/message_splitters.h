@@ -1,6 +1,6 @@
 // Messages split into small fields, which protobuf's generated code parses with
-// all of its rules, and tensors, whose bytes stay where they are. Part of pass 1
-// (wire_codec.h).
+// all of its rules, and tensors, whose bytes stay where they are. Part of pass
+// 1 (wire_codec.h).
 #pragma once
 
 #include <string>

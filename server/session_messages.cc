@@ -26,8 +26,9 @@ absl::StatusOr<std::optional<Duration>> ToIdleTtl(const v1::SessionSpec& spec) {
   if (ttl.seconds() < 0 || ttl.nanos() < 0 || ttl.nanos() > 999'999'999 ||
       ttl.seconds() > kLongestSeconds ||
       (ttl.seconds() == 0 && ttl.nanos() == 0)) {
-    return InvalidOption("spec.idle_ttl", "must be above 0 and at most 100 years",
-                         absl::StrCat(ttl.seconds(), " s ", ttl.nanos(), " ns"));
+    return InvalidOption(
+        "spec.idle_ttl", "must be above 0 and at most 100 years",
+        absl::StrCat(ttl.seconds(), " s ", ttl.nanos(), " ns"));
   }
   return Duration(std::chrono::seconds(ttl.seconds())) +
          std::chrono::nanoseconds(ttl.nanos());

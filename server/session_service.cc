@@ -35,14 +35,13 @@ grpc::ServerUnaryReactor* SessionService::AppendKv(
 grpc::ServerUnaryReactor* SessionService::CreateSession(
     grpc::CallbackServerContext* context,
     const v1::CreateSessionRequest* request, v1::Session* response) {
-  return Answer(*context, RpcMethod::kCreateSession, /*changes=*/true,
-                [&]() -> absl::Status {
-                  ATTN_ASSIGN_OR_RETURN(const KvSpec spec,
-                                        ToKvSpec(request->spec()));
-                  return Reply(context_.sessions.Create(request->session_id(),
-                                                        spec),
-                               *response);
-                });
+  return Answer(
+      *context, RpcMethod::kCreateSession, /*changes=*/true,
+      [&]() -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(const KvSpec spec, ToKvSpec(request->spec()));
+        return Reply(context_.sessions.Create(request->session_id(), spec),
+                     *response);
+      });
 }
 
 grpc::ServerUnaryReactor* SessionService::ForkSession(
@@ -60,17 +59,17 @@ grpc::ServerUnaryReactor* SessionService::ForkSession(
 grpc::ServerUnaryReactor* SessionService::TruncateSession(
     grpc::CallbackServerContext* context,
     const v1::TruncateSessionRequest* request, v1::Session* response) {
-  return Answer(
-      *context, RpcMethod::kTruncateSession, /*changes=*/true,
-      [&]() -> absl::Status {
-        ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
-                              context_.sessions.Use(request->session_id()));
-        std::optional<int64_t> layer;
-        if (request->has_layer()) layer = request->layer();
-        ATTN_RETURN_IF_ERROR(
-            session->Truncate(ToLength(request->length()), layer));
-        return Reply(session, *response);
-      });
+  return Answer(*context, RpcMethod::kTruncateSession, /*changes=*/true,
+                [&]() -> absl::Status {
+                  ATTN_ASSIGN_OR_RETURN(
+                      const SessionPtr session,
+                      context_.sessions.Use(request->session_id()));
+                  std::optional<int64_t> layer;
+                  if (request->has_layer()) layer = request->layer();
+                  ATTN_RETURN_IF_ERROR(
+                      session->Truncate(ToLength(request->length()), layer));
+                  return Reply(session, *response);
+                });
 }
 
 grpc::ServerUnaryReactor* SessionService::GetSession(
@@ -107,8 +106,9 @@ grpc::ServerUnaryReactor* SessionService::ListSessions(
 grpc::ServerUnaryReactor* SessionService::DeleteSession(
     grpc::CallbackServerContext* context,
     const v1::DeleteSessionRequest* request, v1::DeleteSessionResponse*) {
-  return Answer(*context, RpcMethod::kDeleteSession, /*changes=*/false,
-                [&] { return context_.sessions.Delete(request->session_id()); });
+  return Answer(*context, RpcMethod::kDeleteSession, /*changes=*/false, [&] {
+    return context_.sessions.Delete(request->session_id());
+  });
 }
 
 grpc::ServerWriteReactor<v1::SnapshotChunk>* SessionService::ExportSession(

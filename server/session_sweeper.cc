@@ -6,8 +6,8 @@ namespace attn {
 
 SessionSweeper::SessionSweeper(SessionStore& store, Duration interval)
     : thread_([this, &store, interval] {
-        while (!stop_.WaitForNotificationWithTimeout(
-            absl::FromChrono(interval))) {
+        while (
+            !stop_.WaitForNotificationWithTimeout(absl::FromChrono(interval))) {
           store.Sweep();
         }
       }) {}

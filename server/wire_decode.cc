@@ -3,9 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "attn/v1/attention.pb.h"
+#include "attn/v1/session.pb.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
-#include "attn/v1/session.pb.h"
 #include "server/message_fields.h"
 #include "server/message_splitters.h"
 #include "server/wire_codec.h"

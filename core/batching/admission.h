@@ -86,8 +86,7 @@ class Admission {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(const TaskFacts& task) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckNotDraining() const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckNotDraining() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status CheckDeadline(const TaskFacts& task, TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Publish() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

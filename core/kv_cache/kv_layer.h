@@ -64,8 +64,8 @@ class KvAppend {
   bool is_repeat() const { return is_repeat_; }
 
   // Writes tokens [token, token + n) of a head from f32 rows [n, head_dim] and
-  // [n, value_head_dim], converted and transposed. REQUIRES: they lie within the
-  // append and within one page.
+  // [n, value_head_dim], converted and transposed. REQUIRES: they lie within
+  // the append and within one page.
   void Write(int64_t kv_head, int64_t token, int64_t n, const float* keys,
              const float* values);
 
