@@ -46,8 +46,9 @@ struct RopePlan {
   // Or rows of tables [num_positions, rotary_dim / 2].
   bool has_tables = false;
   DataType table_dtype = DataType::kF32;
-  std::vector<int64_t> positions;      // [q_len] or empty: counted from 0.
-  std::vector<int64_t> key_positions;  // [kv_len] or empty: counted from 0.
+  // [q_len] and [kv_len]; empty: counted from 0.
+  std::vector<int64_t> positions = {};
+  std::vector<int64_t> key_positions = {};
 
   // Where counting starts, for the query; keys of a session turn as they are
   // appended.

@@ -3,23 +3,38 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/container/inlined_vector.h"
+
 namespace attn {
 namespace {
 
-// The log of the sum of exp(lse_p). Every part is shifted by the largest, so
-// that nothing overflows; -inf minus -inf does not arise.
-double TotalLse(absl::Span<const PartialAnswer> parts, int64_t row) {
-  float largest = -INFINITY;
-  for (const PartialAnswer& part : parts) {
-    if (std::isnan(part.lse[row])) return part.lse[row];
-    largest = std::max(largest, part.lse[row]);
-  }
-  if (std::isinf(largest)) return largest;
+// What the parts weigh in a row: exp(lse_p - largest), which neither overflows
+// nor vanishes. Divided by their sum instead of exp(lse): beside an lse of 1e30
+// (a mask of finfo.min) a logarithm of 2 is nothing.
+struct RowWeights {
+  absl::InlinedVector<double, 16> parts;
   double sum = 0;
-  for (const PartialAnswer& part : parts) {
-    sum += std::exp(double{part.lse[row]} - double{largest});
+  double largest = -INFINITY;
+
+  bool is_empty() const { return sum == 0; }
+  double Lse() const {
+    return is_empty() ? -INFINITY : largest + std::log(sum);
   }
-  return double{largest} + std::log(sum);
+};
+
+RowWeights Weigh(absl::Span<const PartialAnswer> parts, int64_t row) {
+  RowWeights weights;
+  for (const PartialAnswer& part : parts) {
+    weights.largest = std::max(weights.largest, double{part.lse[row]});
+  }
+  for (const PartialAnswer& part : parts) {
+    // -inf minus -inf must not arise. NaN stays NaN.
+    const bool is_blind = part.lse[row] == -INFINITY;
+    weights.parts.push_back(
+        is_blind ? 0.0 : std::exp(double{part.lse[row]} - weights.largest));
+    weights.sum += weights.parts.back();
+  }
+  return weights;
 }
 
 }  // namespace
@@ -27,18 +42,19 @@ double TotalLse(absl::Span<const PartialAnswer> parts, int64_t row) {
 void Merge(absl::Span<const PartialAnswer> parts, int64_t num_rows, int64_t dim,
            float* output, float* lse) {
   for (int64_t row = 0; row < num_rows; ++row) {
-    const double total = TotalLse(parts, row);
+    const RowWeights weights = Weigh(parts, row);
     for (int64_t d = 0; d < dim; ++d) {
       double sum = 0;
-      for (const PartialAnswer& part : parts) {
+      for (size_t p = 0; p < parts.size(); ++p) {
         // Skipped, not multiplied: what has no weight may be anything.
-        if (part.lse[row] == -INFINITY) continue;
-        sum += std::exp(double{part.lse[row]} - total) *
-               double{part.output[row * dim + d]};
+        if (parts[p].lse[row] == -INFINITY) continue;
+        sum += weights.parts[p] * double{parts[p].output[row * dim + d]};
       }
-      output[row * dim + d] = static_cast<float>(sum);
+      // 0 where no part has a key.
+      output[row * dim + d] =
+          weights.is_empty() ? 0.0f : static_cast<float>(sum / weights.sum);
     }
-    lse[row] = static_cast<float>(total);
+    lse[row] = static_cast<float>(weights.Lse());
   }
 }
 

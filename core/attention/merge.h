@@ -5,7 +5,9 @@
 //   output = sum over parts of exp(lse_p - lse) * output_p
 //
 // Exact but for rounding, whatever the partition (as in FlashAttention's
-// split-KV and FlashInfer's merge_states). A sink belongs to one part only.
+// split-KV and FlashInfer's merge_states). A sink belongs to one part only, and
+// to one with a key for every row: a row without keys has lse -inf, and its
+// sink would be lost.
 #pragma once
 
 #include <cstdint>

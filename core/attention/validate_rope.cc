@@ -21,7 +21,7 @@ absl::Status CheckNumber(std::string_view field, float value) {
 
 absl::StatusOr<int64_t> RotaryDim(const RopeParams& rope, int64_t head_dim) {
   const int64_t dim = rope.rotary_dim == 0 ? head_dim : rope.rotary_dim;
-  if (dim % 2 == 0 && dim <= head_dim) return dim;
+  if (dim % 2 == 0 && 0 < dim && dim <= head_dim) return dim;
   return InvalidOption("params.rope.rotary_dim",
                        absl::StrCat("must be even and at most head_dim ",
                                     head_dim, " (0 stands for head_dim)"),
@@ -97,15 +97,14 @@ struct Rows {
   int64_t count = 0;
 };
 
-// A call on a session may send no keys; then there are none to serve.
 absl::Status CheckPositions(const RopeParams& rope, const Rows& queries,
-                            const Rows& keys, bool has_session) {
+                            const Rows& keys) {
   ATTN_RETURN_IF_ERROR(CheckCount("params.rope.positions", rope.positions,
                                   "q_len", queries.count));
   ATTN_RETURN_IF_ERROR(CheckCount("params.rope.key_positions",
                                   rope.key_positions, "kv_len", keys.count));
   if (rope.positions.empty() || !rope.key_positions.empty() ||
-      queries.count == keys.count || (has_session && keys.count == 0)) {
+      queries.count == keys.count || keys.count == 0) {
     return absl::OkStatus();
   }
   return InvalidOption(
@@ -159,7 +158,7 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   ATTN_ASSIGN_OR_RETURN(const int64_t rotary_dim, RotaryDim(rope, g.head_dim));
   const Rows queries{FirstQueryPosition(plan), g.q_len};
   const Rows keys{plan.past_len, g.kv_len - plan.past_len};
-  ATTN_RETURN_IF_ERROR(CheckPositions(rope, queries, keys, plan.has_session));
+  ATTN_RETURN_IF_ERROR(CheckPositions(rope, queries, keys));
   const bool has_tables = spec.rope_cos.is_present || spec.rope_sin.is_present;
   if (rope.base == 0 && !has_tables) return absl::OkStatus();
 
@@ -169,7 +168,7 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   plan.rope.first_query_position = queries.first;
   plan.rope.positions = rope.positions;
   plan.rope.key_positions = rope.key_positions;
-  if (plan.rope.key_positions.empty() && queries.count == keys.count) {
+  if (rope.key_positions.empty() && keys.count > 0) {
     plan.rope.key_positions = rope.positions;
   }
   plan.rope.first_key_position = keys.first;
