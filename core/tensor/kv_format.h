@@ -1,10 +1,15 @@
-// How cached keys and values lie in memory: pages of 64 tokens of one layer, for
-// all of its KV heads. Written by the KV cache, read by kernels, which know
+// How cached keys and values lie in memory: pages of 64 tokens of one layer,
+// for all of its KV heads. Written by the KV cache, read by kernels, which know
 // nothing else of it.
 //
-// A page is, for each KV head, a key block [head_dim, 64] (transposed: what both
-// products want) and a value block [64, value_head_dim], every block at
-// kBlockAlignment. Places of tokens that are not there are zero.
+// A page is, for each KV head, a key block [head_dim, 64] (transposed: what
+// both products want) and a value block [64, value_head_dim], every block at
+// kBlockAlignment.
+//
+// What lies in the last page behind a sequence's length belongs to nobody: a
+// new page is zero there, but another sequence that shares the page may have
+// written on, or write just now. A reader must neither depend on it nor let it
+// (NaN, infinity) reach a result.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +51,8 @@ struct KvFormat {
 
 // One KV head's keys and values in pages, as a kernel sees them. Borrows.
 struct PagedHead {
-  // The page of token j is pages[j / kPageTokens - first_page]; null: not paged.
+  // The page of token j is pages[j / kPageTokens - first_page]; null: not
+  // paged.
   const std::byte* const* pages = nullptr;
   int64_t first_page = 0;
   DataType dtype = DataType::kF32;
