@@ -4,7 +4,12 @@
 //
 // A page is, for each KV head, a key block [head_dim, 64] (transposed: what
 // both products want) and a value block [64, value_head_dim], every block at
-// kBlockAlignment. Places of tokens that are not there are zero.
+// kBlockAlignment.
+//
+// What lies in the last page behind a sequence's length belongs to nobody: a
+// new page is zero there, but another sequence that shares the page may have
+// written on, or write just now. A reader must neither depend on it nor let it
+// (NaN, infinity) reach a result.
 #pragma once
 
 #include <cstddef>
