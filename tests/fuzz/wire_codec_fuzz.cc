@@ -29,6 +29,8 @@ void CheckRequest(const FragmentedBytes& bytes, ByteRange range) {
   CheckPlace(bytes, decoded.places.key);
   CheckPlace(bytes, decoded.places.value);
   CheckPlace(bytes, decoded.places.attn_mask);
+  CheckPlace(bytes, decoded.places.rope_cos);
+  CheckPlace(bytes, decoded.places.rope_sin);
   std::string text(static_cast<size_t>(range.size), '\0');
   bytes.CopyTo(range, text.data());
   v1::AttendRequest parsed;
@@ -36,6 +38,11 @@ void CheckRequest(const FragmentedBytes& bytes, ByteRange range) {
   if (!parsed.ParseFromString(text)) return;
   ATTN_CHECK(static_cast<int64_t>(parsed.query().data().size()) ==
              decoded.places.query.size);
+  const v1::RopeParams& rope = parsed.params().rope();
+  ATTN_CHECK(static_cast<int64_t>(rope.cos().data().size()) ==
+             decoded.places.rope_cos.size);
+  ATTN_CHECK(static_cast<int64_t>(rope.sin().data().size()) ==
+             decoded.places.rope_sin.size);
   const auto plan = ValidateRequest(decoded.spec, RequestLimits{});
   ATTN_CHECK(plan.ok() || ReasonOf(plan.status()) != Reason::kNone);
   if (plan.ok()) ATTN_CHECK(plan->input_bytes() <= bytes.size());

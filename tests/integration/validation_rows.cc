@@ -1,5 +1,6 @@
 #include "tests/integration/validation_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -173,6 +174,11 @@ Violations OfShapes() {
          d.request.set_num_q_heads(3);
        },
        Form::kBse},
+  };
+}
+
+Violations OfShapesTogether() {
+  return {
       {"key has the query's batch",
        [](Draft& d) {
          Fill(Key(d), {2, 2, 5, 8});
@@ -289,7 +295,7 @@ Violations OfRopeNumbers() {
        [](Draft& d) { Rope(d).mutable_positions()->Resize(2, 0); }},
       {"rope.key_positions: none, or one a key",
        [](Draft& d) { Rope(d).mutable_key_positions()->Resize(3, 0); }},
-      {"rope.positions alone only where kv_len is q_len",
+      {"rope.positions alone only where kv_len is q_len or 0",
        [](Draft& d) {
          Rope(d).mutable_positions()->Resize(3, 0);
          Rope(d).clear_key_positions();
@@ -364,8 +370,8 @@ Draft::Draft() {
 std::vector<Violation> AllViolations() {
   Violations all;
   for (Violations& part : std::vector<Violations>{
-           OfTheMessage(), OfOneTensor(), OfShapes(), OfParams(), OfTheMask(),
-           OfRopeNumbers(), OfRopeTables()}) {
+           OfTheMessage(), OfOneTensor(), OfShapes(), OfShapesTogether(),
+           OfParams(), OfTheMask(), OfRopeNumbers(), OfRopeTables()}) {
     std::move(part.begin(), part.end(), std::back_inserter(all));
   }
   return all;

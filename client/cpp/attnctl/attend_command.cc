@@ -40,6 +40,9 @@ std::string Summary(const AttendResponse& response) {
   if (response.weights.present()) {
     absl::StrAppend(&text, "weights ", TensorText(response.weights), "\n");
   }
+  if (response.top.indices.present()) {
+    absl::StrAppend(&text, "top ", TensorText(response.top.indices), "\n");
+  }
   if (response.session_length > 0) {
     absl::StrAppend(&text, "session length ", response.session_length, "\n");
   }

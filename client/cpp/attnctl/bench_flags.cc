@@ -24,7 +24,8 @@ void AddShapeFlags(CLI::App& app, ProblemShape& shape) {
   AddEnumFlag<client::DType>(app, "--dtype", shape.dtype,
                              {{"f32", client::DType::kF32},
                               {"f16", client::DType::kF16},
-                              {"bf16", client::DType::kBf16}},
+                              {"bf16", client::DType::kBf16},
+                              {"f64", client::DType::kF64}},
                              "Element type (default f32)");
   AddEnumFlag<client::Causal>(app, "--causal", shape.causal,
                               {{"none", client::Causal::kNone},

@@ -35,6 +35,11 @@ TEST_F(BenchFlagsTest, RangesDurationsAndNamesAreRead) {
   EXPECT_TRUE(CheckBenchFlags(flags_).ok());
 }
 
+TEST_F(BenchFlagsTest, DoublesCanBeSent) {
+  app_.parse("--dtype f64");
+  EXPECT_EQ(flags_.shape.dtype, client::DType::kF64);
+}
+
 TEST_F(BenchFlagsTest, BadValuesAreUsageErrors) {
   for (const char* line :
        {"--kv-len 5..2", "--kv-len x", "--kv-len 1..", "--q-len -1",

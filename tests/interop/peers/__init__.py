@@ -1,0 +1,1 @@
+"""Other implementations of attention that answer the same cases."""
