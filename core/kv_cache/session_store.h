@@ -1,33 +1,39 @@
 // All KV-cache sessions of a server: found by id, bounded in number, freed when
 // idle, and remembered for a while when gone, so that a client learns why.
+//
+// A session expires when nobody used it for its idle_ttl; that is noticed by
+// the next call that meets it, by Sweep, and when room is needed. A session
+// that somebody holds (a call in flight) does not expire under him; one that is
+// deleted under him stays his own until he lets go.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "core/base/clock.h"
 #include "core/kv_cache/page_pool.h"
 #include "core/kv_cache/session.h"
+#include "core/kv_cache/session_ends.h"
+#include "core/kv_cache/session_spec.h"
 #include "core/metrics/session_metrics.h"
 
 namespace attn {
 
-struct SessionLimits {
-  int64_t max_sessions = 65536;
-  Duration idle_ttl = std::chrono::hours(1);
-  // Tokens per layer; the default and the bound of KvSpec::max_length.
-  int64_t max_length = int64_t{1} << 24;
-};
-
 // Thread-safe.
 class SessionStore {
  public:
-  // Borrows all three. `random` gives 64 random bits a call (injected: tests
-  // replay); `boot_id` marks ids that this process made.
+  // Borrows the first three. `random` gives 64 random bits a call, one call at
+  // a time (injected: tests replay); the first makes the boot id, which marks
+  // ids that this process made.
   struct Dependencies {
     PagePool& pool;
     const Clock& clock;
@@ -48,8 +54,9 @@ class SessionStore {
   absl::StatusOr<SessionPtr> Look(const std::string& id);
 
   // A session of its own that shares the first `length` tokens of every layer
-  // (absent: all that each has). All or nothing. Create's and Use's errors,
-  // FAILED_PRECONDITION / LENGTH_MISMATCH when some layer has fewer.
+  // (absent: all that each has), as they are at one moment. All or nothing.
+  // Create's and Use's errors, FAILED_PRECONDITION / LENGTH_MISMATCH when some
+  // layer has fewer.
   absl::StatusOr<SessionPtr> Fork(const std::string& source_id,
                                   const std::string& id,
                                   std::optional<int64_t> length);
@@ -65,10 +72,45 @@ class SessionStore {
 
   int64_t size() const;
   PagePool& pool() { return dependencies_.pool; }
+  const SessionLimits& limits() const { return limits_; }
 
  private:
-  Dependencies dependencies_;
-  // The rest is the implementation's.
+  // Sessions by the earliest time at which they can expire: using one prolongs
+  // its life without touching this, so a time that comes is looked at again.
+  using Schedule = std::multimap<TimePoint, std::string>;
+  struct Entry {
+    SessionPtr session;
+    Schedule::iterator due;
+  };
+  using Entries = std::map<std::string, Entry>;
+  // Closed sessions are freed, which may take milliseconds, without the lock.
+  class Closed;
+
+  absl::StatusOr<SessionPtr> Find(const std::string& id, bool is_use);
+  absl::StatusOr<SessionPtr> Insert(SessionPtr session);
+  std::string IdOr(const std::string& id);
+  absl::Status WhyGone(const std::string& id, TimePoint now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsExpired(const Entry& entry, TimePoint now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The session's entry, or the end; closes it if its time has come.
+  Entries::iterator FindAlive(const std::string& id, TimePoint now,
+                              Closed& closed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Entries::iterator Close(Entries::iterator it, SessionEnd end, TimePoint now,
+                          Closed& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Closes expired ones, looking at up to `count`; whether more are due.
+  bool CloseDue(int64_t count, TimePoint now, Closed& closed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const SessionLimits limits_;
+  const Dependencies dependencies_;
+  const std::string boot_id_;
+
+  mutable absl::Mutex mutex_;
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  Schedule schedule_ ABSL_GUARDED_BY(mutex_);
+  SessionEnds ends_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attn
