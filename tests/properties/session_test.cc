@@ -58,7 +58,7 @@ TEST(SessionPropertyTest, OneCallWithAllTokensEqualsTheStatelessAnswer) {
       SessionRunner runner;
       const AttentionCase whole = WholeCase(length, 7, has_rope);
       const SessionPtr session = runner.Create(whole);
-      const auto answer = runner.Attend(*session, whole);
+      const auto answer = runner.Attend(*session, whole, {});
       ASSERT_TRUE(answer.ok()) << answer.status();
       EXPECT_TRUE(*answer == runner.engine().RunOne(whole))
           << length << (has_rope ? " with rope" : "");
@@ -117,7 +117,7 @@ TEST(SessionPropertyTest, RefusedCallHasAppendedNothing) {
   const SessionPtr session = runner.Create(whole);
   AttentionCase bad = whole;
   bad.spec.params.softcap = -1;
-  EXPECT_FALSE(runner.Attend(*session, bad).ok());
+  EXPECT_FALSE(runner.Attend(*session, bad, {}).ok());
   EXPECT_EQ(session->MeasureUsage().layer_lengths[0], 0);
   EXPECT_EQ(runner.pool().used_bytes(), 0);
 }
@@ -126,15 +126,15 @@ TEST(SessionPropertyTest, ForksAndTruncationsAnswerAsTheirOwnTokens) {
   SessionRunner runner;
   const AttentionCase whole = WholeCase(150, 11);
   const SessionPtr session = runner.Create(whole);
-  ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 100)).ok());
+  ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 100), {}).ok());
   const auto fork = runner.store().Fork(session->id(), "", 90);
   ASSERT_TRUE(fork.ok()) << fork.status();
   const AttentionOutputs expected = runner.engine().RunOne(whole);
   // Both go on from token 90 with different tokens; neither sees the other.
   const AttentionCase other = WholeCase(150, 99);
-  ASSERT_TRUE(runner.Append(**fork, CutTokens(other, 0, 30)).ok());
+  ASSERT_TRUE(runner.Append(**fork, CutTokens(other, 0, 30), {}).ok());
   ASSERT_TRUE(session->Truncate(90, std::nullopt).ok());
-  const auto answer = runner.Attend(*session, CutTokens(whole, 90, 60));
+  const auto answer = runner.Attend(*session, CutTokens(whole, 90, 60), {});
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_LT(
       LargestDifference(answer->output, OutputRows(whole, expected, 90, 60)),
@@ -149,7 +149,7 @@ TEST(SessionPropertyTest, WindowedSessionAnswersAsAWindowDoes) {
   whole.plan.params.left_window = kWindow - 1;
   const AttentionOutputs expected = runner.engine().RunOne(whole);
   for (int64_t first = 0; first < 400; first += 10) {
-    const auto answer = runner.Attend(*session, CutTokens(whole, first, 10));
+    const auto answer = runner.Attend(*session, CutTokens(whole, first, 10), {});
     ASSERT_TRUE(answer.ok()) << answer.status();
     ASSERT_LT(LargestDifference(answer->output,
                                 OutputRows(whole, expected, first, 10)),
@@ -165,7 +165,7 @@ TEST(SessionPropertyTest, EverythingIsGivenBack) {
   const AttentionCase whole = WholeCase(300, 5);
   {
     const SessionPtr session = runner.Create(whole);
-    ASSERT_TRUE(runner.Attend(*session, whole).ok());
+    ASSERT_TRUE(runner.Attend(*session, whole, {}).ok());
     ASSERT_TRUE(runner.store().Fork(session->id(), "f", std::nullopt).ok());
     EXPECT_GT(runner.pool().shared_bytes(), 0);
     ASSERT_TRUE(runner.store().Delete(session->id()).ok());

@@ -34,11 +34,11 @@ class SessionRunner {
   // the answer.
   absl::StatusOr<AttentionOutputs> Attend(Session& session,
                                           const AttentionCase& attention_case,
-                                          const Call& call = {});
+                                          const Call& call);
   // Appends its keys and values alone.
   absl::StatusOr<int64_t> Append(Session& session,
                                  const AttentionCase& attention_case,
-                                 const Call& call = {});
+                                 const Call& call);
 
   SessionStore& store() { return store_; }
   PagePool& pool() { return pool_; }
