@@ -3,10 +3,12 @@
 // 1 (wire_codec.h).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "core/attention/params.h"
 #include "core/attention/request_spec.h"
 #include "server/fragmented_bytes.h"
