@@ -145,12 +145,10 @@ class _Generator:
         if head_dim % 2 or self.chance(0.4):
             rope.rotary_dim = 2 * self.integer(1, head_dim // 2)
         pairs = (rope.rotary_dim or head_dim) // 2
-        # Without keys the list of their positions is empty, which is absent: the
-        # server then wants it.
         if self.chance(0.5):
             if self.chance(0.5):
                 rope.key_positions = self.positions(kv_len)
-            if self.chance(0.7) and (q_len == kv_len or (rope.key_positions and kv_len)):
+            if self.chance(0.7) and (rope.key_positions is not None or kv_len in (0, q_len)):
                 rope.positions = self.positions(q_len)
         if self.chance(0.3):
             self.tables(rope, pairs, max(q_len, kv_len), DTYPES[self.pick(("f32", case.dtype))])

@@ -59,7 +59,8 @@ def rope_positions(rope: Rope, q_len: int, kv_len: int) -> tuple[np.ndarray, np.
     rows = np.arange(q_len) if rope.positions is None else np.array(rope.positions, dtype=np.int64)
     if rope.key_positions is not None:
         return rows, np.array(rope.key_positions, dtype=np.int64)
-    return rows, rows if rope.positions is not None else np.arange(kv_len)
+    # positions serve as many keys; without keys there is nothing to place.
+    return rows, rows if rope.positions is not None and kv_len else np.arange(kv_len)
 
 
 def allowed_by_structure(case: Case) -> np.ndarray:

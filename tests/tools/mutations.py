@@ -260,6 +260,8 @@ def main():
         print("\n".join(wrong) or f"{len(TABLE)} mutations can be applied")
         return 1 if wrong else 0
     chosen = [m for m in TABLE if not arguments.options or m.option.startswith(tuple(arguments.options))]
+    # The first of every option, then the second ones: what is cut short still covers all.
+    chosen.sort(key=lambda m: [n for n in TABLE if n.option == m.option].index(m))
     if arguments.keep:
         return 1 if run_all(Workshop(arguments.keep.absolute()), chosen) else 0
     with tempfile.TemporaryDirectory(prefix="mutations_") as folder:

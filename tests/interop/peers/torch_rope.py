@@ -37,7 +37,7 @@ def rotated(rope: Rope, query: torch.Tensor, key: torch.Tensor) -> tuple[torch.T
     rows = rope.positions if rope.positions is not None else range(query.shape[2])
     keys = rope.key_positions
     if keys is None:
-        keys = rows if rope.positions is not None else range(key.shape[2])
+        keys = rows if rope.positions is not None and key.shape[2] else range(key.shape[2])
     dim = rope.rotary_dim or query.shape[3]
     rotate = rotate_every_two if rope.interleaved else rotate_half
     results = []
