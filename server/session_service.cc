@@ -90,13 +90,16 @@ grpc::ServerUnaryReactor* SessionService::ListSessions(
         ATTN_ASSIGN_OR_RETURN(const std::string after,
                               ParsePageToken(request->page_token()));
         const int64_t size = PageSize(request->page_size());
-        const std::vector<SessionPtr> sessions =
-            context_.sessions.List(after, size);
+        // One more than asked for says whether there is another page.
+        std::vector<SessionPtr> sessions =
+            context_.sessions.List(after, size + 1);
+        const bool has_more = static_cast<int64_t>(sessions.size()) > size;
+        if (has_more) sessions.pop_back();
         const TimePoint now = context_.clock.Now();
         for (const SessionPtr& session : sessions) {
           *response->add_sessions() = ToWire(*session, now);
         }
-        if (static_cast<int64_t>(sessions.size()) == size) {
+        if (has_more) {
           response->set_next_page_token(MakePageToken(sessions.back()->id()));
         }
         return absl::OkStatus();
