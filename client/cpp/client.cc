@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "client/cpp/request_codec.h"
 #include "client/cpp/transport.h"
+#include "client/cpp/unary_call.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace attn::client {
@@ -17,20 +16,6 @@ constexpr char kAttendBatch[] = "/attn.v1.AttentionService/AttendBatch";
 constexpr char kAttendStream[] = "/attn.v1.AttentionService/AttendStream";
 constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
 constexpr char kHealthWatch[] = "/grpc.health.v1.Health/Watch";
-// A proxy routes by it (proto/README.md).
-constexpr char kSessionKey[] = "attn-session-id";
-
-CallSettings Resolve(const CallOptions& options,
-                     absl::Duration default_deadline) {
-  CallSettings settings;
-  const absl::Duration deadline = options.deadline > absl::ZeroDuration()
-                                      ? options.deadline
-                                      : default_deadline;
-  settings.deadline = absl::Now() + deadline;
-  settings.wait_for_ready = options.wait_for_ready;
-  settings.metadata = options.metadata;
-  return settings;
-}
 
 WireMessage HealthRequest(const std::string& service) {
   grpc::health::v1::HealthCheckRequest message;
@@ -40,21 +25,17 @@ WireMessage HealthRequest(const std::string& service) {
   return request;
 }
 
-Health HealthOf(const grpc::health::v1::HealthCheckResponse& message) {
+Health HealthOf(grpc::health::v1::HealthCheckResponse& message) {
   return static_cast<Health>(message.status());
 }
 
-// Starts a call by `start(callback)` and waits for what the callback gets.
-template <typename T, typename Start>
-absl::StatusOr<T> Await(Start start) {
-  absl::StatusOr<T> outcome = absl::UnknownError("no result");
-  absl::Notification done;
-  start([&outcome, &done](absl::StatusOr<T> result) {
-    outcome = std::move(result);
-    done.Notify();
-  });
-  done.WaitForNotification();
-  return outcome;
+std::vector<AttendResult> DecodeResults(attn::v1::AttendBatchResponse& reply) {
+  std::vector<AttendResult> results;
+  results.reserve(reply.results_size());
+  for (attn::v1::AttendResult& result : *reply.mutable_results()) {
+    results.push_back(DecodeResult(result));
+  }
+  return results;
 }
 
 }  // namespace
@@ -112,18 +93,11 @@ CallHandle Client::AttendAsync(const AttendRequest& request,
   CallSettings settings = Resolve(options, default_deadline_);
   settings.may_retry = IsIdempotent(request);
   if (request.session.has_value()) {
-    settings.metadata.emplace_back(kSessionKey, request.session->session_id);
+    AddSessionKey(request.session->session_id, settings);
   }
-  auto reply = std::make_shared<attn::v1::AttendResponse>();
-  return CallHandle(transport_->Call(
-      kAttend, EncodeRequest(request), settings, reply.get(),
-      [reply, callback = std::move(callback)](const absl::Status& status) {
-        if (status.ok()) {
-          callback(DecodeResponse(*reply));
-        } else {
-          callback(status);
-        }
-      }));
+  return StartCall(*transport_,
+                   {kAttend, EncodeRequest(request), std::move(settings)},
+                   DecodeResponse, std::move(callback));
 }
 
 absl::StatusOr<std::vector<AttendResult>> Client::AttendBatch(
@@ -139,21 +113,9 @@ CallHandle Client::AttendBatchAsync(absl::Span<const AttendRequest> requests,
   CallSettings settings = Resolve(options, default_deadline_);
   settings.may_retry =
       std::all_of(requests.begin(), requests.end(), IsIdempotent);
-  auto reply = std::make_shared<attn::v1::AttendBatchResponse>();
-  return CallHandle(transport_->Call(
-      kAttendBatch, EncodeBatch(requests), settings, reply.get(),
-      [reply, callback = std::move(callback)](const absl::Status& status) {
-        if (!status.ok()) {
-          callback(status);
-          return;
-        }
-        std::vector<AttendResult> results;
-        results.reserve(reply->results_size());
-        for (attn::v1::AttendResult& result : *reply->mutable_results()) {
-          results.push_back(DecodeResult(result));
-        }
-        callback(std::move(results));
-      }));
+  return StartCall(*transport_,
+                   {kAttendBatch, EncodeBatch(requests), std::move(settings)},
+                   DecodeResults, std::move(callback));
 }
 
 std::unique_ptr<AttendStream> Client::OpenStream(const CallOptions& options) {
@@ -163,18 +125,10 @@ std::unique_ptr<AttendStream> Client::OpenStream(const CallOptions& options) {
 
 absl::StatusOr<Health> Client::CheckHealth(const std::string& service,
                                            const CallOptions& options) {
-  grpc::health::v1::HealthCheckResponse reply;
-  return Await<Health>([&](std::function<void(absl::StatusOr<Health>)> done) {
-    transport_->Call(kHealthCheck, HealthRequest(service),
-                     Resolve(options, default_deadline_), &reply,
-                     [&reply, done = std::move(done)](absl::Status status) {
-                       if (status.ok()) {
-                         done(HealthOf(reply));
-                       } else {
-                         done(std::move(status));
-                       }
-                     });
-  });
+  return BlockingCall(*transport_,
+                      {kHealthCheck, HealthRequest(service),
+                       Resolve(options, default_deadline_)},
+                      HealthOf);
 }
 
 absl::Status Client::WatchHealth(const std::string& service,

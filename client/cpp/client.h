@@ -1,10 +1,11 @@
-// The client of attn.v1.AttentionService: one channel to one server, blocking
-// and asynchronous calls with deadlines, retries and typed errors
-// (error_details.h). Start here; request.h has what is sent, options.h how.
+// The client of attn.v1: one channel to one server, blocking and asynchronous
+// calls with deadlines, retries and typed errors (error_details.h). Start here;
+// request.h and session.h have what is sent, options.h how.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "client/cpp/attend_stream.h"
 #include "client/cpp/options.h"
 #include "client/cpp/request.h"
+#include "client/cpp/session.h"
 
 namespace attn::client {
 
@@ -56,6 +58,7 @@ class Client {
   using AttendCallback = std::function<void(absl::StatusOr<AttendResponse>)>;
   using BatchCallback =
       std::function<void(absl::StatusOr<std::vector<AttendResult>>)>;
+  using AppendCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
   // Connects when first used. Errors: INVALID_ARGUMENT for options that make no
   // channel.
@@ -90,6 +93,58 @@ class Client {
   // A pipelined stream. Its deadline is infinite unless `options` set one, and
   // it is never retried.
   std::unique_ptr<AttendStream> OpenStream(const CallOptions& options = {});
+
+  // Makes an empty session. Empty `session_id`: the server chooses it. Not
+  // retried: a lost answer would come back as ALREADY_EXISTS. Errors:
+  // ALREADY_EXISTS, INVALID_ARGUMENT, RESOURCE_EXHAUSTED (KV_MEMORY, QUOTA).
+  absl::StatusOr<Session> CreateSession(const SessionSpec& spec,
+                                        const std::string& session_id = "",
+                                        const CallOptions& options = {});
+
+  // Makes a session that shares the first `length` tokens (absent: all) of
+  // every layer of `source_session_id`. Not retried. Errors: NOT_FOUND,
+  // ALREADY_EXISTS, FAILED_PRECONDITION (LENGTH_MISMATCH: a layer is shorter).
+  absl::StatusOr<Session> ForkSession(const std::string& source_session_id,
+                                      const std::string& session_id = "",
+                                      std::optional<uint64_t> length = {},
+                                      const CallOptions& options = {});
+
+  // Keeps the first `length` tokens of `layer` (absent: of every layer).
+  // Retried: do not append at the same time. Errors: NOT_FOUND,
+  // FAILED_PRECONDITION (LENGTH_MISMATCH).
+  absl::StatusOr<Session> TruncateSession(const std::string& session_id,
+                                          uint64_t length,
+                                          std::optional<uint32_t> layer = {},
+                                          const CallOptions& options = {});
+
+  // Appends keys and values to one layer and gives its length afterwards.
+  // Retried only with request.session.expected_length. Errors: NOT_FOUND,
+  // FAILED_PRECONDITION (LENGTH_MISMATCH, SPEC_MISMATCH, MAX_LENGTH),
+  // RESOURCE_EXHAUSTED (KV_MEMORY), INVALID_ARGUMENT.
+  absl::StatusOr<uint64_t> AppendKv(const AppendRequest& request,
+                                    const CallOptions& options = {});
+  // As AttendAsync.
+  CallHandle AppendKvAsync(const AppendRequest& request,
+                           AppendCallback callback,
+                           const CallOptions& options = {});
+
+  // Neither of these prolongs idle_ttl. Errors: NOT_FOUND with the reason why
+  // the session is gone.
+  absl::StatusOr<Session> GetSession(const std::string& session_id,
+                                     const CallOptions& options = {});
+  // At most `page_size` sessions (0: the server's choice) after the page that
+  // gave `page_token`. Errors: INVALID_ARGUMENT for a token of no page.
+  absl::StatusOr<ListPage> ListSessions(uint32_t page_size = 0,
+                                        const std::string& page_token = "",
+                                        const CallOptions& options = {});
+  // All pages, one call each with the whole deadline. A session made or freed
+  // meanwhile may or may not be there.
+  absl::StatusOr<std::vector<Session>> ListAllSessions(
+      const CallOptions& options = {});
+
+  // Frees a session. Not retried: a lost answer would come back as NOT_FOUND.
+  absl::Status DeleteSession(const std::string& session_id,
+                             const CallOptions& options = {});
 
   // State of `service` ("" is the server as a whole). Errors: NOT_FOUND for a
   // service that the server does not know.

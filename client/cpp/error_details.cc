@@ -1,6 +1,7 @@
 #include "client/cpp/error_details.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/rpc/error_details.pb.h"
@@ -41,6 +42,16 @@ std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
   return {detail->metadata().begin(), detail->metadata().end()};
 }
 
+std::optional<uint64_t> FoundLength(const absl::Status& status) {
+  const std::map<std::string, std::string> metadata = ErrorMetadata(status);
+  const auto entry = metadata.find("found_length");
+  uint64_t length = 0;
+  if (entry == metadata.end() || !absl::SimpleAtoi(entry->second, &length)) {
+    return std::nullopt;
+  }
+  return length;
+}
+
 std::vector<FieldViolation> FieldViolations(const absl::Status& status) {
   std::vector<FieldViolation> violations;
   const auto detail = FindDetail<google::rpc::BadRequest>(status);
@@ -76,6 +87,9 @@ std::string DescribeError(const absl::Status& status) {
   }
   if (const auto delay = RetryDelay(status); delay.has_value()) {
     absl::StrAppend(&text, "\n  retry after ", absl::FormatDuration(*delay));
+  }
+  if (const auto length = FoundLength(status); length.has_value()) {
+    absl::StrAppend(&text, "\n  found length ", *length);
   }
   return text;
 }

@@ -3,6 +3,7 @@
 // functions here read them back. Pure functions: thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,6 +28,10 @@ std::string ErrorReason(const absl::Status& status);
 // ErrorInfo.metadata, e.g. found_length of LENGTH_MISMATCH.
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
 
+// LENGTH_MISMATCH: the length at which the server found the layer. Nothing for
+// other errors.
+std::optional<uint64_t> FoundLength(const absl::Status& status);
+
 // BadRequest's violations, in the server's order.
 std::vector<FieldViolation> FieldViolations(const absl::Status& status);
 
@@ -34,7 +39,8 @@ std::vector<FieldViolation> FieldViolations(const absl::Status& status);
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 
 // An error for humans: "INVALID_ARGUMENT (INVALID_TENSOR): message", then one
-// line for each field violation that the message does not hold, then the delay.
+// line for each field violation that the message does not hold, then the
+// delay and the found length.
 std::string DescribeError(const absl::Status& status);
 
 // A status from a gRPC code, message and the serialised google.rpc.Status of

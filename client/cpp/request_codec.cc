@@ -5,54 +5,12 @@
 #include <utility>
 
 #include "client/cpp/error_details.h"
+#include "client/cpp/field_codec.h"
 
 namespace attn::client {
 namespace {
 
 namespace pb = attn::v1;
-
-void FillHeader(const Tensor& tensor, pb::Tensor& message) {
-  message.set_dtype(static_cast<pb::DataType>(tensor.dtype()));
-  message.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
-}
-
-// For tables of a few KiB that are not worth a slice.
-void FillCopy(const Tensor& tensor, pb::Tensor& message) {
-  FillHeader(tensor, message);
-  message.set_data(tensor.bytes().data(), tensor.bytes().size());
-}
-
-void AppendTensor(int field, const Tensor& tensor, WireMessage& out) {
-  if (!tensor.present()) {
-    return;
-  }
-  pb::Tensor header;
-  FillHeader(tensor, header);
-  WireMessage body;
-  body.Append(header.SerializeAsString());
-  body.AppendLengthDelimited(pb::Tensor::kDataFieldNumber,
-                             tensor.bytes().size());
-  body.AppendShared(tensor.owner(), tensor.bytes());
-  out.AppendLengthDelimited(field, body.size_bytes());
-  out.AppendMessage(std::move(body));
-}
-
-void FillRope(const RopeParams& rope, pb::RopeParams& message) {
-  message.set_base(rope.base);
-  message.set_rotary_dim(rope.rotary_dim);
-  message.set_interleaved(rope.interleaved);
-  message.set_scaling_factor(rope.scaling_factor);
-  if (rope.cos.present()) {
-    FillCopy(rope.cos, *message.mutable_cos());
-  }
-  if (rope.sin.present()) {
-    FillCopy(rope.sin, *message.mutable_sin());
-  }
-  message.mutable_positions()->Add(rope.positions.begin(),
-                                   rope.positions.end());
-  message.mutable_key_positions()->Add(rope.key_positions.begin(),
-                                       rope.key_positions.end());
-}
 
 void FillParams(const AttentionParams& params, pb::AttentionParams& message) {
   if (params.scale.has_value()) {
@@ -82,14 +40,6 @@ void FillOutput(const OutputOptions& output, pb::OutputOptions& message) {
   message.set_return_lse(output.return_lse);
   message.set_weights(static_cast<pb::WeightsMode>(output.weights));
   message.set_top_k(output.top_k);
-}
-
-void FillSession(const SessionRef& session, pb::SessionRef& message) {
-  message.set_session_id(session.session_id);
-  message.set_layer(session.layer);
-  if (session.expected_length.has_value()) {
-    message.set_expected_length(*session.expected_length);
-  }
 }
 
 // Everything but the large tensors.

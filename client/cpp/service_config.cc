@@ -43,10 +43,16 @@ absl::StatusOr<std::string> RetryServiceConfig(const RetryPolicy& policy) {
   if (policy.max_attempts == 1) {
     return std::string();
   }
+  // Not here: CreateSession, ForkSession and DeleteSession. Where the answer
+  // was lost, a second attempt finds the session made or gone and reports that.
   constexpr char kConfig[] = R"({"methodConfig": [{
   "name": [
     {"service": "attn.v1.AttentionService", "method": "Attend"},
-    {"service": "attn.v1.AttentionService", "method": "AttendBatch"}],
+    {"service": "attn.v1.AttentionService", "method": "AttendBatch"},
+    {"service": "attn.v1.SessionService", "method": "AppendKv"},
+    {"service": "attn.v1.SessionService", "method": "TruncateSession"},
+    {"service": "attn.v1.SessionService", "method": "GetSession"},
+    {"service": "attn.v1.SessionService", "method": "ListSessions"}],
   "retryPolicy": {
     "maxAttempts": %d, "initialBackoff": "%s", "maxBackoff": "%s",
     "backoffMultiplier": %g,

@@ -1,12 +1,11 @@
-// `attnctl attend`: files -> request -> one call -> files, a summary and, if
-// asked for, the weights or the largest of them.
+#include "client/cpp/attnctl/attend_command.h"
+
 #include <cstdio>
 #include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cpp/attnctl/attend_flags.h"
 #include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
@@ -128,10 +127,17 @@ int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
   if (connected == nullptr) {
     return kExitUsage;
   }
+  return SendAndShow(flags, *request, *connected);
+}
+
+}  // namespace
+
+int SendAndShow(const AttendFlags& flags, const client::AttendRequest& request,
+                client::Client& connected) {
   client::CallOptions options;
   options.deadline = flags.deadline;
   const absl::StatusOr<AttendResponse> response =
-      connected->Attend(*request, options);
+      connected.Attend(request, options);
   if (!response.ok()) {
     return PrintCallError(response.status());
   }
@@ -144,8 +150,6 @@ int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
              stdout);
   return kExitOk;
 }
-
-}  // namespace
 
 void AddAttendCommand(CLI::App& app, const GlobalOptions& globals,
                       Action& action) {

@@ -1,7 +1,6 @@
 #include "client/cpp/attnctl/attend_flags.h"
 
 #include "client/cpp/attnctl/flag_types.h"
-#include "client/cpp/attnctl/npy.h"
 
 namespace attn::attnctl {
 namespace {
@@ -14,13 +13,6 @@ using client::Layout;
 using client::Priority;
 using client::Tensor;
 using client::Weights;
-
-std::map<std::string, DType> FloatTypes() {
-  return {{"f32", DType::kF32},
-          {"f16", DType::kF16},
-          {"bf16", DType::kBf16},
-          {"f64", DType::kF64}};
-}
 
 void AddInputFlags(CLI::App& app, AttendFlags& flags) {
   AttendRequest& request = flags.request;
@@ -64,23 +56,6 @@ void AddParamFlags(CLI::App& app, AttentionParams& params) {
               "One for each query head");
   AddListFlag(app, "--sinks", params.sinks,
               "One more logit in the denominator for each query head");
-}
-
-void AddRopeFlags(CLI::App& app, AttendFlags& flags) {
-  client::RopeParams& rope = flags.rope;
-  app.add_option("--rope-base", rope.base, "Base of the frequencies: 10000");
-  app.add_option("--rope-dim,--rotary-dim", rope.rotary_dim,
-                 "Leading channels that rotate; 0 = head_dim");
-  app.add_flag("--rope-interleaved", rope.interleaved,
-               "Pairs (0,1), (2,3), ... instead of halves");
-  app.add_option("--rope-scaling-factor,--rope-scaling", rope.scaling_factor,
-                 "Divides the position; 0 = 1");
-  app.add_option("--rope-cos", flags.rope_cos, "Table of cosines, .npy");
-  app.add_option("--rope-sin", flags.rope_sin, "Table of sines, .npy");
-  AddListFlag(app, "--rope-positions,--positions", rope.positions,
-              "Position of each query row");
-  AddListFlag(app, "--rope-key-positions,--key-positions", rope.key_positions,
-              "Position of each key sent");
 }
 
 void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
@@ -150,28 +125,6 @@ void AddViewFlags(CLI::App& app, AttendFlags& flags) {
       ->check(CLI::IsMember({"auto", "always", "never"}));
 }
 
-// Reads `path` into `tensor` unless it is empty; converts to `dtype` if given.
-absl::Status Load(const std::string& path, DType dtype, Tensor& tensor) {
-  if (path.empty()) {
-    return absl::OkStatus();
-  }
-  absl::StatusOr<Tensor> read = ReadNpy(path);
-  if (read.ok() && dtype != DType::kUnspecified && read->dtype() != dtype) {
-    read = read->ConvertTo(dtype);
-  }
-  if (!read.ok()) {
-    return read.status();
-  }
-  tensor = *std::move(read);
-  return absl::OkStatus();
-}
-
-bool AsksForRope(const client::RopeParams& rope) {
-  return rope.base != 0 || rope.rotary_dim != 0 || rope.interleaved ||
-         rope.scaling_factor != 0 || rope.cos.present() || rope.sin.present() ||
-         !rope.positions.empty() || !rope.key_positions.empty();
-}
-
 bool AsksForSession(const client::SessionRef& session) {
   return !session.session_id.empty() || session.layer != 0 ||
          session.expected_length.has_value();
@@ -207,7 +160,7 @@ absl::Status CheckFlags(const AttendFlags& flags) {
 void AddAttendFlags(CLI::App& app, AttendFlags& flags) {
   AddInputFlags(app, flags);
   AddParamFlags(app, flags.request.params);
-  AddRopeFlags(app, flags);
+  AddRopeFlags(app, flags.rope);
   AddOutputFlags(app, flags);
   AddCallFlags(app, flags);
   AddViewFlags(app, flags);
@@ -215,23 +168,20 @@ void AddAttendFlags(CLI::App& app, AttendFlags& flags) {
 
 absl::StatusOr<AttendRequest> LoadRequest(const AttendFlags& flags) {
   AttendRequest request = flags.request;
-  client::RopeParams rope = flags.rope;
   absl::Status status = CheckFlags(flags);
   for (const auto& [path, tensor] :
        {std::pair<const std::string&, Tensor&>{flags.query, request.query},
         {flags.key, request.key},
         {flags.value, request.value}}) {
-    status.Update(Load(path, flags.input_dtype, tensor));
+    status.Update(LoadTensor(path, flags.input_dtype, tensor));
   }
-  status.Update(Load(flags.mask, DType::kUnspecified, request.attn_mask));
-  status.Update(Load(flags.rope_cos, DType::kUnspecified, rope.cos));
-  status.Update(Load(flags.rope_sin, DType::kUnspecified, rope.sin));
+  status.Update(LoadTensor(flags.mask, DType::kUnspecified, request.attn_mask));
+  auto rope = LoadRope(flags.rope);
+  status.Update(rope.status());
   if (!status.ok()) {
     return status;
   }
-  if (AsksForRope(rope)) {
-    request.params.rope = rope;
-  }
+  request.params.rope = *std::move(rope);
   if (AsksForSession(flags.session)) {
     request.session = flags.session;
   }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/cpp/attnctl/input_flags.h"
 #include "client/cpp/attnctl/weights_view.h"
 #include "client/cpp/request.h"
 
@@ -19,14 +20,14 @@ namespace attn::attnctl {
 // Plain values: thread-compatible.
 struct AttendFlags {
   // .npy files; empty: not given.
-  std::string query, key, value, mask, rope_cos, rope_sin;
+  std::string query, key, value, mask;
   std::string out, lse_out, weights_out, top_out;
   client::DType input_dtype = client::DType::kUnspecified;  // As the files.
   bool json = false;  // Print one line of JSON instead of text.
 
   // Everything that is no tensor; LoadRequest adds those.
   client::AttendRequest request;
-  client::RopeParams rope;
+  RopeFlags rope;
   client::SessionRef session;
   absl::Duration deadline = absl::ZeroDuration();  // 0: --timeout.
 

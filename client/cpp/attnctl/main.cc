@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   attn::attnctl::AddAttendCommand(app, globals, action);
   attn::attnctl::AddBenchCommand(app, globals, action);
   attn::attnctl::AddHealthCommand(app, globals, action);
+  attn::attnctl::AddSessionCommand(app, globals, action);
   attn::attnctl::AddStatsCommand(app, globals, action);
   try {
     app.parse(argc, argv);

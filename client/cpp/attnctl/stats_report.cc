@@ -110,7 +110,8 @@ std::string RenderStats(const MetricSet& metrics) {
                       metrics.Mean("attn_batch_size")),                  //
       "\nsessions       ", value("attn_sessions"), ", ",                 //
       value("attn_kv_bytes"), " KV bytes of ",                           //
-      value("attn_kv_bytes_limit"),                                      //
+      value("attn_kv_bytes_limit"), ", ",                                //
+      value("attn_kv_shared_bytes"), " shared",                          //
       "\nmemory         ", value("attn_pool_bytes"), " bytes pooled, ",  //
       value("process_resident_memory_bytes"), " resident\n",             //
       StageTable(metrics));
@@ -121,14 +122,16 @@ std::string RenderStatsJson(const MetricSet& metrics) {
   for (const char* name :
        {"attn_admitted_tasks_total", "attn_queue_depth", "attn_queue_bytes",
         "attn_workers", "attn_workers_busy", "attn_batches_total",
-        "attn_sessions", "attn_kv_bytes", "attn_pool_bytes",
-        "attn_inflight_bytes", "process_resident_memory_bytes"}) {
+        "attn_sessions", "attn_kv_bytes", "attn_kv_bytes_limit",
+        "attn_kv_shared_bytes", "attn_pool_bytes", "attn_inflight_bytes",
+        "process_resident_memory_bytes"}) {
     entries.emplace_back(name, JsonNumber(metrics.Sum(name)));
   }
   for (const auto& [name, label] :
        {std::pair<const char*, const char*>{"attn_tasks_total", "outcome"},
         {"attn_refused_total", "reason"},
-        {"attn_shed_total", "reason"}}) {
+        {"attn_shed_total", "reason"},
+        {"attn_sessions_closed_total", "reason"}}) {
     for (const auto& [value, sum] : metrics.SumBy(name, label)) {
       entries.emplace_back(absl::StrCat(name, ".", value), JsonNumber(sum));
     }

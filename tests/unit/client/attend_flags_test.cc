@@ -61,12 +61,12 @@ TEST_F(AttendFlagsTest, EveryOptionReachesTheRequest) {
   EXPECT_EQ(request.request_id, "r");
   EXPECT_EQ(request.priority, client::Priority::kHigh);
   EXPECT_EQ(flags_.deadline, absl::Milliseconds(250));
-  EXPECT_EQ(flags_.rope.base, 10000);
-  EXPECT_EQ(flags_.rope.rotary_dim, 8);
-  EXPECT_TRUE(flags_.rope.interleaved);
-  EXPECT_EQ(flags_.rope.scaling_factor, 2);
-  EXPECT_THAT(flags_.rope.positions, ElementsAre(1, 2));
-  EXPECT_THAT(flags_.rope.key_positions, ElementsAre(3));
+  EXPECT_EQ(flags_.rope.params.base, 10000);
+  EXPECT_EQ(flags_.rope.params.rotary_dim, 8);
+  EXPECT_TRUE(flags_.rope.params.interleaved);
+  EXPECT_EQ(flags_.rope.params.scaling_factor, 2);
+  EXPECT_THAT(flags_.rope.params.positions, ElementsAre(1, 2));
+  EXPECT_THAT(flags_.rope.params.key_positions, ElementsAre(3));
   EXPECT_EQ(flags_.session.session_id, "s");
   EXPECT_EQ(flags_.session.layer, 2);
   EXPECT_EQ(flags_.session.expected_length, 9);
@@ -74,10 +74,10 @@ TEST_F(AttendFlagsTest, EveryOptionReachesTheRequest) {
 
 TEST_F(AttendFlagsTest, RopeFlagsHaveShortNamesToo) {
   Parse("--rotary-dim 8 --rope-scaling 2 --positions 1,2 --key-positions 3");
-  EXPECT_EQ(flags_.rope.rotary_dim, 8);
-  EXPECT_EQ(flags_.rope.scaling_factor, 2);
-  EXPECT_THAT(flags_.rope.positions, ElementsAre(1, 2));
-  EXPECT_THAT(flags_.rope.key_positions, ElementsAre(3));
+  EXPECT_EQ(flags_.rope.params.rotary_dim, 8);
+  EXPECT_EQ(flags_.rope.params.scaling_factor, 2);
+  EXPECT_THAT(flags_.rope.params.positions, ElementsAre(1, 2));
+  EXPECT_THAT(flags_.rope.params.key_positions, ElementsAre(3));
 }
 
 TEST_F(AttendFlagsTest, BadValuesAreUsageErrors) {

@@ -94,10 +94,11 @@ TEST_F(ClientCallsTest, NegativePushbackEndsTheRetries) {
 
 TEST_F(ClientCallsTest, AppendIsRetriedOnlyWithExpectedLength) {
   AttendRequest request = Request(4);
-  request.key = request.query;
+  request.key = Tensor::FromFloats({1}, {1, 1, 1, 1}).value();
   request.session = {.session_id = "s1"};
   server_.Expect({{kUnavailable}});
   const auto client = Connect();
+  ASSERT_TRUE(client->CreateSession({.head_dim = 1}, "s1").ok());
   EXPECT_FALSE(client->Attend(request).ok());
   EXPECT_EQ(server_.attend_calls(), 1);
   request.session->expected_length = 0;

@@ -42,7 +42,18 @@ TEST(ErrorDetailsTest, PayloadsCarryReasonFieldsAndDelay) {
   EXPECT_EQ(DescribeError(status),
             "RESOURCE_EXHAUSTED (QUEUE_FULL): full\n"
             "  key.shape[3]: must equal query.shape[3]\n"
-            "  retry after 250ms");
+            "  retry after 250ms\n"
+            "  found length 7");
+  EXPECT_EQ(FoundLength(status), 7);
+}
+
+TEST(ErrorDetailsTest, FoundLengthIsNothingWhereItIsNoNumber) {
+  google::rpc::ErrorInfo info;
+  (*info.mutable_metadata())["found_length"] = "many";
+  google::rpc::Status details;
+  details.add_details()->PackFrom(info);
+  EXPECT_FALSE(
+      FoundLength(MakeStatus(9, "x", details.SerializeAsString())).has_value());
 }
 
 TEST(ErrorDetailsTest, ErrorsWithoutDetailsHaveNone) {
@@ -50,6 +61,7 @@ TEST(ErrorDetailsTest, ErrorsWithoutDetailsHaveNone) {
   EXPECT_EQ(ErrorReason(status), "");
   EXPECT_TRUE(FieldViolations(status).empty());
   EXPECT_FALSE(RetryDelay(status).has_value());
+  EXPECT_FALSE(FoundLength(status).has_value());
   EXPECT_EQ(DescribeError(status), "UNAVAILABLE: gone");
 }
 

@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "attn/v1/attention.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/unit/client/fake_sessions.h"
 
 namespace attn::client {
 
@@ -24,6 +25,7 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
         static_cast<attn::v1::AttentionService::Service*>(this));
     builder.RegisterService(
         static_cast<grpc::health::v1::Health::Service*>(this));
+    builder.RegisterService(&sessions_);
     server_ = builder.BuildAndStart();
   }
   ~Impl() override { server_->Shutdown(std::chrono::system_clock::now()); }
@@ -46,8 +48,7 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
       return {static_cast<grpc::StatusCode>(outcome.code), "as told",
               outcome.details};
     }
-    Echo(*request, *response);
-    return grpc::Status::OK;
+    return Serve(*request, *response);
   }
 
   grpc::Status AttendBatch(grpc::ServerContext* /*context*/,
@@ -97,6 +98,20 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
  private:
   friend class FakeServer;
 
+  // Appends to the session, if there is one, and echoes.
+  grpc::Status Serve(const attn::v1::AttendRequest& request,
+                     attn::v1::AttendResponse& response) {
+    Echo(request, response);
+    if (!request.has_session()) {
+      return grpc::Status::OK;
+    }
+    uint64_t length = 0;
+    const uint64_t tokens = request.has_key() ? request.key().shape(2) : 0;
+    grpc::Status status = sessions_.Append(request.session(), tokens, length);
+    response.set_session_length(length);
+    return status;
+  }
+
   static void Echo(const attn::v1::AttendRequest& request,
                    attn::v1::AttendResponse& response) {
     response.set_request_id(request.request_id());
@@ -104,14 +119,16 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
     response.mutable_timing()->set_batch_size(1);
   }
 
-  static void EchoOrFail(const attn::v1::AttendRequest& request,
-                         attn::v1::AttendResult& result) {
+  void EchoOrFail(const attn::v1::AttendRequest& request,
+                  attn::v1::AttendResult& result) {
     if (request.request_id() == "bad") {
       result.mutable_status()->set_code(grpc::StatusCode::INVALID_ARGUMENT);
       result.mutable_status()->set_message("as told");
       result.mutable_response()->set_request_id("bad");
     } else {
-      Echo(request, *result.mutable_response());
+      const grpc::Status status = Serve(request, *result.mutable_response());
+      result.mutable_status()->set_code(status.error_code());
+      result.mutable_status()->set_message(status.error_message());
     }
   }
 
@@ -132,6 +149,7 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
     return outcome;
   }
 
+  FakeSessions sessions_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   mutable absl::Mutex mutex_;  // Guards what follows.
@@ -168,6 +186,18 @@ std::vector<std::string> FakeServer::request_ids() const {
 std::vector<std::string> FakeServer::session_keys() const {
   const absl::MutexLock lock(&impl_->mutex_);
   return impl_->session_keys_;
+}
+
+void FakeServer::ExpectSessionCalls(std::vector<FakeOutcome> outcomes) {
+  impl_->sessions_.Expect(std::move(outcomes));
+}
+
+std::vector<std::string> FakeServer::session_calls() const {
+  return impl_->sessions_.calls();
+}
+
+std::vector<std::string> FakeServer::session_ids() const {
+  return impl_->sessions_.session_ids();
 }
 
 }  // namespace attn::client

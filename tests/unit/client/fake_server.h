@@ -1,5 +1,6 @@
 // A server of attn.v1 in the test's own process: it computes nothing, echoes
-// the query as output and fails as it was told. No gRPC in this header.
+// the query as output, keeps the lengths of sessions and fails as it was told.
+// No gRPC in this header.
 #pragma once
 
 #include <memory>
@@ -30,6 +31,13 @@ class FakeServer {
   // The request_ids and attn-session-id metadata that arrived.
   std::vector<std::string> request_ids() const;
   std::vector<std::string> session_keys() const;
+
+  // The same for SessionService (fake_sessions.h).
+  void ExpectSessionCalls(std::vector<FakeOutcome> outcomes);
+  // "Method attn-session-id" of every call; "-" without that metadata.
+  std::vector<std::string> session_calls() const;
+  // The sessions that live.
+  std::vector<std::string> session_ids() const;
 
   class Impl;
 

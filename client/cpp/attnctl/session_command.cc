@@ -1,0 +1,137 @@
+// `attnctl session`: flags -> one call (for all pages of a list: one each) ->
+// text. The sub-commands that send tensors are in session_data_command.cc.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "client/cpp/attnctl/exit_code.h"
+#include "client/cpp/attnctl/global_options.h"
+#include "client/cpp/attnctl/session_data_command.h"
+#include "client/cpp/attnctl/session_flags.h"
+#include "client/cpp/attnctl/session_view.h"
+
+namespace attn::attnctl {
+namespace {
+
+using client::Client;
+using client::ListPage;
+using client::Session;
+
+int Print(const absl::StatusOr<Session>& session, bool json) {
+  if (!session.ok()) {
+    return PrintCallError(session.status());
+  }
+  std::fputs(
+      (json ? RenderSessionJson(*session) : RenderSession(*session)).c_str(),
+      stdout);
+  return kExitOk;
+}
+
+int RunCreate(const SessionCreateFlags& flags, Client& connected) {
+  return Print(connected.CreateSession(flags.spec, flags.session_id),
+               flags.json);
+}
+
+int RunFork(const SessionForkFlags& flags, Client& connected) {
+  return Print(connected.ForkSession(flags.source_session_id, flags.session_id,
+                                     flags.length),
+               flags.json);
+}
+
+int RunTruncate(const SessionTruncateFlags& flags, Client& connected) {
+  return Print(
+      connected.TruncateSession(flags.session_id, flags.length, flags.layer),
+      flags.json);
+}
+
+int RunShow(const SessionShowFlags& flags, Client& connected) {
+  return Print(connected.GetSession(flags.session_id), flags.json);
+}
+
+absl::StatusOr<ListPage> List(const SessionListFlags& flags,
+                              Client& connected) {
+  if (flags.page_size > 0) {
+    return connected.ListSessions(flags.page_size, flags.page_token);
+  }
+  absl::StatusOr<std::vector<Session>> sessions = connected.ListAllSessions();
+  if (!sessions.ok()) {
+    return sessions.status();
+  }
+  return ListPage{.sessions = *std::move(sessions)};
+}
+
+int RunList(const SessionListFlags& flags, Client& connected) {
+  const absl::StatusOr<ListPage> page = List(flags, connected);
+  if (!page.ok()) {
+    return PrintCallError(page.status());
+  }
+  if (flags.json) {
+    std::fputs(RenderSessionsJson(*page).c_str(), stdout);
+    return kExitOk;
+  }
+  std::fputs(RenderSessions(page->sessions).c_str(), stdout);
+  if (!page->next_page_token.empty()) {
+    std::printf("next page: --page-token %s\n", page->next_page_token.c_str());
+  }
+  return kExitOk;
+}
+
+// Tries all of them.
+int RunDelete(const SessionDeleteFlags& flags, Client& connected) {
+  int exit_code = kExitOk;
+  for (const std::string& session_id : flags.session_ids) {
+    if (absl::Status status = connected.DeleteSession(session_id);
+        !status.ok()) {
+      exit_code = PrintCallError(status);
+    }
+  }
+  return exit_code;
+}
+
+// What the sub-commands hang on.
+struct Group {
+  CLI::App& app;
+  const GlobalOptions& globals;
+  Action& action;
+};
+
+// Adds a sub-command of which `add` makes the flags and `run` the rest.
+template <typename Flags>
+void Add(const Group& group, const char* name, const char* help,
+         void (*add)(CLI::App&, Flags&), int (*run)(const Flags&, Client&)) {
+  CLI::App* command = group.app.add_subcommand(name, help);
+  auto flags = std::make_shared<Flags>();
+  add(*command, *flags);
+  command->callback(
+      [flags, run, &globals = group.globals, &action = group.action] {
+        action = [flags, run, &globals] {
+          const std::unique_ptr<Client> connected = Connect(globals);
+          return connected == nullptr ? kExitUsage : run(*flags, *connected);
+        };
+      });
+}
+
+}  // namespace
+
+void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
+                       Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "session", "Keep keys and values on the server, attend to them");
+  command->require_subcommand(1);
+  const Group group = {*command, globals, action};
+  Add(group, "create", "Make an empty session", AddSessionCreateFlags,
+      RunCreate);
+  Add(group, "append", "Append keys and values to a layer",
+      AddSessionAppendFlags, RunSessionAppend);
+  Add(group, "attend", "Append to a layer, if anything, and attend to it",
+      AddSessionAttendFlags, RunSessionAttend);
+  Add(group, "fork", "Make a session that shares tokens of another one",
+      AddSessionForkFlags, RunFork);
+  Add(group, "truncate", "Drop tokens from the end", AddSessionTruncateFlags,
+      RunTruncate);
+  Add(group, "list", "List sessions", AddSessionListFlags, RunList);
+  Add(group, "show", "Show one session", AddSessionShowFlags, RunShow);
+  Add(group, "delete", "Free sessions", AddSessionDeleteFlags, RunDelete);
+}
+
+}  // namespace attn::attnctl

@@ -1,0 +1,26 @@
+#include "client/cpp/unary_call.h"
+
+#include "absl/time/clock.h"
+#include "client/cpp/session_codec.h"
+
+namespace attn::client {
+
+CallSettings Resolve(const CallOptions& options,
+                     absl::Duration default_deadline) {
+  CallSettings settings;
+  const absl::Duration deadline = options.deadline > absl::ZeroDuration()
+                                      ? options.deadline
+                                      : default_deadline;
+  settings.deadline = absl::Now() + deadline;
+  settings.wait_for_ready = options.wait_for_ready;
+  settings.metadata = options.metadata;
+  return settings;
+}
+
+void AddSessionKey(const std::string& session_id, CallSettings& settings) {
+  if (IsSessionId(session_id)) {
+    settings.metadata.emplace_back("attn-session-id", session_id);
+  }
+}
+
+}  // namespace attn::client

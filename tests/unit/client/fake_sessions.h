@@ -1,0 +1,64 @@
+// The SessionService of the fake server: it keeps lengths and no tensors, and
+// fails as it was told.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "attn/v1/session.grpc.pb.h"
+#include "tests/unit/client/fake_server.h"
+
+namespace attn::client {
+
+// Thread-safe.
+class FakeSessions : public attn::v1::SessionService::Service {
+ public:
+  // What the next calls of any method do, in order.
+  void Expect(std::vector<FakeOutcome> outcomes);
+
+  // "Method attn-session-id" of every call, failed ones included.
+  std::vector<std::string> calls() const;
+  std::vector<std::string> session_ids() const;
+
+  // Appends `tokens` to the layer and sets `length` to what it has then.
+  grpc::Status Append(const attn::v1::SessionRef& ref, uint64_t tokens,
+                      uint64_t& length);
+
+  grpc::Status CreateSession(grpc::ServerContext* context,
+                             const attn::v1::CreateSessionRequest* request,
+                             attn::v1::Session* response) override;
+  grpc::Status ForkSession(grpc::ServerContext* context,
+                           const attn::v1::ForkSessionRequest* request,
+                           attn::v1::Session* response) override;
+  grpc::Status TruncateSession(grpc::ServerContext* context,
+                               const attn::v1::TruncateSessionRequest* request,
+                               attn::v1::Session* response) override;
+  grpc::Status AppendKv(grpc::ServerContext* context,
+                        const attn::v1::AppendKvRequest* request,
+                        attn::v1::AppendKvResponse* response) override;
+  grpc::Status GetSession(grpc::ServerContext* context,
+                          const attn::v1::GetSessionRequest* request,
+                          attn::v1::Session* response) override;
+  // Two to a page unless asked for fewer; the token is the last id.
+  grpc::Status ListSessions(grpc::ServerContext* context,
+                            const attn::v1::ListSessionsRequest* request,
+                            attn::v1::ListSessionsResponse* response) override;
+  grpc::Status DeleteSession(
+      grpc::ServerContext* context,
+      const attn::v1::DeleteSessionRequest* request,
+      attn::v1::DeleteSessionResponse* response) override;
+
+ private:
+  // Records a call; its status is the outcome that was expected, else OK.
+  grpc::Status Enter(const char* method, const grpc::ServerContext& context);
+
+  mutable absl::Mutex mutex_;  // Guards what follows.
+  std::deque<FakeOutcome> outcomes_;
+  std::vector<std::string> calls_;
+  std::map<std::string, attn::v1::Session> sessions_;
+};
+
+}  // namespace attn::client
