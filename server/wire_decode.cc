@@ -220,8 +220,7 @@ absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
   ATTN_RETURN_IF_ERROR(value.Finish(spec.value, decoded.places.value));
   ATTN_ASSIGN_OR_RETURN(spec.params.rope, rope.Parse());
   // There is no query here; positions alone serve the keys.
-  if (spec.params.rope.has_value() &&
-      spec.params.rope->key_positions.empty()) {
+  if (spec.params.rope.has_value() && spec.params.rope->key_positions.empty()) {
     spec.params.rope->key_positions.swap(spec.params.rope->positions);
   }
   return rope.FinishTables(spec, decoded.places.rope_cos,
