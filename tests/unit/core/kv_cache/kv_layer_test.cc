@@ -285,6 +285,19 @@ TEST_F(KvLayerTest, ForkCostsNothingUntilItsFirstAppend) {
   EXPECT_EQ(pool_.shared_bytes(), page_bytes());
 }
 
+// Neither what the source wrote on in the shared page, nor what it has beyond
+// the fork's length, comes along.
+TEST_F(KvLayerTest, ForkCopiesNoMoreThanItShows) {
+  KvLayer& source = LayerOf(IdsFrom(1, 20));
+  for (const int64_t length : {10, 20}) {
+    KvLayer& fork = Fork(source, length);
+    Append(source, IdsFrom(1000, 5));
+    Append(fork, IdsFrom(1 + length, 1));
+    EXPECT_EQ(CompareWithIds(fork.Snapshot(), IdsFrom(1, length + 1)), "");
+    EXPECT_TRUE(HasZeroTail(fork.Snapshot()));
+  }
+}
+
 // The source wrote on in the shared page; what it left behind is cleared.
 TEST_F(KvLayerTest, OrphanedForkTakesThePageOver) {
   KvLayer& fork = NewLayer();
