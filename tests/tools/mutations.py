@@ -154,7 +154,7 @@ TABLE = [Mutation(option, what, file, text, replacement) for option, what, file,
     ("rescale", "output not rescaled", A + "row_tile.cc", "if (rescale_[r] != 1.0f) {", "if (false) {"),
     ("kernel choice", "15 rows at most", A + "kernel_choice.cc", "num_rows <= kMaxDecodeRows", "num_rows < kMaxDecodeRows"),
     ("small product", "does not accumulate in the last columns", A + "small_tile_gemm.cc", "part.accumulate ? *c : 0.0f", "0.0f"),
-    ("small product", "third row of three", A + "small_tile_gemm.cc", "if constexpr (kRows > 2) store(2, c20,", "if constexpr (kRows > 3) store(2, c20,"),
+    ("small product", "third row of three", A + "small_tile_gemm.cc", "if constexpr (NumRows > 2) store(2, c20,", "if constexpr (NumRows > 3) store(2, c20,"),
 ]]
 
 # From the quickest to the slowest.
