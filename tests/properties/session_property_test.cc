@@ -149,7 +149,8 @@ TEST(SessionPropertyTest, WindowedSessionAnswersAsAWindowDoes) {
   whole.plan.params.left_window = kWindow - 1;
   const AttentionOutputs expected = runner.engine().RunOne(whole);
   for (int64_t first = 0; first < 400; first += 10) {
-    const auto answer = runner.Attend(*session, CutTokens(whole, first, 10), {});
+    const auto answer =
+        runner.Attend(*session, CutTokens(whole, first, 10), {});
     ASSERT_TRUE(answer.ok()) << answer.status();
     ASSERT_LT(LargestDifference(answer->output,
                                 OutputRows(whole, expected, first, 10)),
