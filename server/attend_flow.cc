@@ -5,6 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "core/engine/session_calls.h"
+#include "server/append_key.h"
 
 namespace attn {
 namespace {
@@ -58,17 +60,41 @@ void AttendFlow::Run(const FragmentedBytes& bytes, ByteRange range, Done done) {
 absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
     const FragmentedBytes& bytes, const DecodedRequest& decoded) {
   ATTN_RETURN_IF_ERROR(decoded.status);
+  if (decoded.session.has_value()) return PrepareOnSession(bytes, decoded);
   ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
                         ValidateRequest(decoded.spec, context_.limits));
-  if (arrival_.budget != nullptr) {
-    ATTN_RETURN_IF_ERROR(arrival_.budget->Take(plan.reply_bytes()));
-  }
+  ATTN_RETURN_IF_ERROR(TakeReply(plan));
   ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,
                         context_.engine.Prepare(
                             std::move(plan), {.priority = decoded.priority,
                                               .deadline = arrival_.deadline}));
   CopyTensors(bytes, decoded.places, *task);
   return task;
+}
+
+absl::StatusOr<AttentionTaskPtr> AttendFlow::PrepareOnSession(
+    const FragmentedBytes& bytes, const DecodedRequest& decoded) {
+  const SessionTarget& target = *decoded.session;
+  ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
+                        context_.sessions.Use(target.session_id));
+  const TaskRequest request{
+      .limits = context_.limits,
+      .options = {.priority = decoded.priority, .deadline = arrival_.deadline},
+      .check_reply =
+          [this](const AttentionPlan& plan) { return TakeReply(plan); },
+      .copy_inputs =
+          [&](AttentionTask& task) {
+            CopyTensors(bytes, decoded.places, task);
+          }};
+  return PrepareSessionTask(
+      context_.engine,
+      MakeSessionCall(*session, target, bytes, decoded.spec, decoded.places),
+      request);
+}
+
+absl::Status AttendFlow::TakeReply(const AttentionPlan& plan) {
+  if (arrival_.budget == nullptr) return absl::OkStatus();
+  return arrival_.budget->Take(plan.reply_bytes());
 }
 
 void AttendFlow::Refuse(absl::Status status, std::string request_id,

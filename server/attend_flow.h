@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/attention/validate.h"
 #include "core/engine/engine.h"
+#include "core/kv_cache/session_store.h"
 #include "server/failure_log.h"
 #include "server/fragmented_bytes.h"
 #include "server/prometheus_metrics.h"
@@ -22,6 +23,7 @@ struct AttendContext {
   const Clock& clock;
   PrometheusMetrics& metrics;
   FailureLog& failure_log;
+  SessionStore& sessions;
   int64_t max_request_bytes = 0;
   RequestLimits limits;
 };
@@ -72,6 +74,9 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
  private:
   absl::StatusOr<AttentionTaskPtr> Prepare(const FragmentedBytes& bytes,
                                            const DecodedRequest& decoded);
+  absl::StatusOr<AttentionTaskPtr> PrepareOnSession(
+      const FragmentedBytes& bytes, const DecodedRequest& decoded);
+  absl::Status TakeReply(const AttentionPlan& plan);
   void Refuse(absl::Status status, std::string request_id, const Done& done);
   void Submit(const AttentionTaskPtr& task, std::string request_id, Done done);
 

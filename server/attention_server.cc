@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,7 @@
 #include "server/http_endpoint.h"
 #include "server/listen_address.h"
 #include "server/session_service.h"
+#include "server/session_sweeper.h"
 #include "server/statusz.h"
 
 namespace attn {
@@ -40,6 +42,12 @@ EngineOptions EngineOptionsOf(const ServerConfig& config) {
       config.max_queue_bytes + config.max_queue_bytes / 2 +
       2 * (config.max_request_bytes + config.max_reply_bytes);
   return options;
+}
+
+// For session ids.
+uint64_t SystemRandom() {
+  thread_local std::random_device device;
+  return (uint64_t{device()} << 32) | device();
 }
 
 // Long enough for a client that calls in a loop to get its DRAINING.
@@ -113,6 +121,7 @@ class WiredServer final : public AttentionServer {
   }
 
   void MakeEngine();
+  void MakeSessions();
   absl::Status ListenHttp();
   absl::Status ListenGrpc();
   StatuszFacts Facts() const;
@@ -130,6 +139,9 @@ class WiredServer final : public AttentionServer {
 
   // In the order in which they are made; each uses those above it.
   std::unique_ptr<PrometheusMetrics> metrics_;
+  std::unique_ptr<PagePool> pages_;
+  std::unique_ptr<SessionStore> store_;
+  std::unique_ptr<SessionSweeper> sweeper_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<AttendContext> context_;
   std::unique_ptr<AttentionService> attention_;
@@ -150,7 +162,14 @@ void WiredServer::MakeEngine() {
       .isa = isa_,
       .workers = options_.num_workers,
       .kv_bytes_limit = config_.kv_memory_bytes,
-      .pool_bytes = [this] { return engine_->pool().bytes(); }});
+      .pool_bytes = [this] { return engine_->pool().bytes(); },
+      .sessions =
+          [this] {
+            return SessionTotals{.sessions = store_->size(),
+                                 .kv_bytes = pages_->used_bytes(),
+                                 .kv_shared_bytes = pages_->shared_bytes()};
+          }});
+  MakeSessions();
   engine_ =
       std::make_unique<Engine>(options_, std::move(gemm), clock_, *metrics_);
   context_ = std::make_unique<AttendContext>(
@@ -158,11 +177,24 @@ void WiredServer::MakeEngine() {
                     .clock = clock_,
                     .metrics = *metrics_,
                     .failure_log = failure_log_,
+                    .sessions = *store_,
                     .max_request_bytes = config_.max_request_bytes,
                     .limits = {.max_reply_bytes = config_.max_reply_bytes}});
   attention_ = std::make_unique<AttentionService>(*context_);
-  sessions_ = std::make_unique<SessionService>(*metrics_, clock_);
+  sessions_ = std::make_unique<SessionService>(*context_);
   health_ = std::make_unique<HealthService>(*metrics_, clock_);
+}
+
+void WiredServer::MakeSessions() {
+  pages_ = std::make_unique<PagePool>(config_.kv_memory_bytes);
+  store_ = std::make_unique<SessionStore>(
+      SessionLimits{.max_sessions = config_.max_sessions,
+                    .idle_ttl = config_.session_idle_ttl},
+      SessionStore::Dependencies{.pool = *pages_,
+                                 .clock = clock_,
+                                 .metrics = *metrics_,
+                                 .random = SystemRandom});
+  sweeper_ = std::make_unique<SessionSweeper>(*store_);
 }
 
 absl::Status WiredServer::ListenHttp() {

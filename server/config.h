@@ -42,8 +42,8 @@ struct ServerConfig {
   // latency and, as batches are ragged, rarely adds throughput.
   Duration max_batch_delay{};
 
-  // Session budget. Checked and shown, but without effect until sessions are
-  // served.
+  // Session budget: bytes of pages, sessions, and the idle time after which one
+  // is freed.
   int64_t kv_memory_bytes = 0;
   int64_t max_sessions = 65536;
   Duration session_idle_ttl = std::chrono::hours(1);

@@ -2,6 +2,7 @@
 // joining them. Knows no gRPC, so that the decoder above it can be fuzzed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -26,6 +27,21 @@ class FragmentedBytes {
 
   // Copies the range to `to`. REQUIRES: it lies within the message.
   void CopyTo(ByteRange range, void* to) const;
+
+  // visit(data, size) for the range's pieces, in order. REQUIRES: as above.
+  template <typename Visit>
+  void ForEach(ByteRange range, const Visit& visit) const {
+    int64_t offset = range.offset;
+    int64_t left = range.size;
+    for (size_t i = left == 0 ? 0 : Find(offset); left > 0; ++i) {
+      const Fragment& fragment = fragments_[i];
+      const int64_t skipped = offset - fragment.offset;
+      const int64_t size = std::min(fragment.size - skipped, left);
+      visit(fragment.data + skipped, size);
+      offset += size;
+      left -= size;
+    }
+  }
 
  private:
   friend class FragmentStream;

@@ -12,11 +12,15 @@ namespace {
 
 constexpr char kDomain[] = "attnserve";
 
-void AddErrorInfo(std::string_view reason, google::rpc::Status& rich) {
+void AddErrorInfo(const absl::Status& status, google::rpc::Status& rich) {
+  const std::string_view reason = ReasonName(ReasonOf(status));
   if (reason.empty()) return;
   google::rpc::ErrorInfo info;
   info.set_reason(reason.data(), reason.size());
   info.set_domain(kDomain);
+  if (const auto length = FoundLengthOf(status)) {
+    (*info.mutable_metadata())["found_length"] = std::to_string(*length);
+  }
   rich.add_details()->PackFrom(info);
 }
 
@@ -49,7 +53,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
   rich.set_message(PublicMessage(status));
-  AddErrorInfo(ReasonName(ReasonOf(status)), rich);
+  AddErrorInfo(status, rich);
   AddBadRequest(status, rich);
   AddRetryInfo(status, rich);
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),

@@ -17,10 +17,13 @@ constexpr std::array<std::string_view, 4> kClosedBy{"idle_worker", "full",
                                                     "delay", "drain"};
 constexpr std::array<std::string_view, 2> kKinds{"prefill", "decode"};
 
+// In the order of SessionEnd.
+constexpr std::array<std::string_view, 2> kSessionEnds{"deleted", "expired"};
+
 // OTHER last, as ReasonCounters wants it.
 constexpr std::array<std::string_view, 4> kShedReasons{
     "QUEUE_FULL", "DEADLINE_UNREACHABLE", "DRAINING", kOther};
-constexpr std::array<std::string_view, 10> kRefusedReasons{
+constexpr std::array<std::string_view, 18> kRefusedReasons{
     "INVALID_TENSOR",
     "INVALID_OPTION",
     "REQUEST_TOO_LARGE",
@@ -30,6 +33,14 @@ constexpr std::array<std::string_view, 10> kRefusedReasons{
     "KV_MEMORY",
     "QUOTA",
     "NOT_SERVED",
+    "SESSION_NEVER_EXISTED",
+    "SESSION_EXPIRED",
+    "SESSION_DELETED",
+    "SERVER_RESTARTED",
+    "SESSION_EXISTS",
+    "LENGTH_MISMATCH",
+    "SPEC_MISMATCH",
+    "MAX_LENGTH",
     kOther};
 
 template <size_t Count>
@@ -137,17 +148,21 @@ EngineSeries AddEngineSeries(prometheus::Registry& registry) {
   return series;
 }
 
-void AddSessionSeries(prometheus::Registry& registry, double kv_bytes_limit) {
-  AddGauge(registry, {"attn_sessions", "Sessions that exist."});
-  AddGauge(registry, {"attn_kv_bytes", "Bytes of KV pages in use."});
+SessionSeries AddSessionSeries(prometheus::Registry& registry,
+                               double kv_bytes_limit) {
+  SessionSeries series;
+  series.sessions =
+      AddGauge(registry, {"attn_sessions", "Sessions that exist."});
+  series.kv_bytes =
+      AddGauge(registry, {"attn_kv_bytes", "Bytes of KV pages in use."});
   AddGauge(registry, {"attn_kv_bytes_limit", "The most bytes of KV pages."})
       ->Set(kv_bytes_limit);
-  AddGauge(registry,
-           {"attn_kv_shared_bytes", "Bytes of KV pages that sessions share."});
-  for (const char* reason : {"deleted", "expired"}) {
-    AddCounter(registry, {"attn_sessions_closed_total", "Sessions that ended."},
-               {{"reason", reason}});
-  }
+  series.kv_shared_bytes = AddGauge(
+      registry,
+      {"attn_kv_shared_bytes", "Bytes of KV pages that sessions share."});
+  AddCounters(registry, {"attn_sessions_closed_total", "Sessions that ended."},
+              "reason", kSessionEnds, series.closed);
+  return series;
 }
 
 }  // namespace attn

@@ -52,8 +52,14 @@ struct EngineSeries {
 
 EngineSeries AddEngineSeries(prometheus::Registry& registry);
 
-// Sessions are not served yet: their series exist and stay at 0, but for the
-// limit.
-void AddSessionSeries(prometheus::Registry& registry, double kv_bytes_limit);
+struct SessionSeries {
+  prometheus::Gauge* sessions = nullptr;
+  prometheus::Gauge* kv_bytes = nullptr;
+  prometheus::Gauge* kv_shared_bytes = nullptr;
+  std::array<prometheus::Counter*, 2> closed{};  // By SessionEnd.
+};
+
+SessionSeries AddSessionSeries(prometheus::Registry& registry,
+                               double kv_bytes_limit);
 
 }  // namespace attn

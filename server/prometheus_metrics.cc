@@ -25,11 +25,12 @@ PrometheusMetrics::PrometheusMetrics(Options options)
     : options_(std::move(options)),
       registry_(std::make_unique<prometheus::Registry>()),
       engine_series_(AddEngineSeries(*registry_)),
-      transfer_series_(AddTransferSeries(*registry_)) {
+      transfer_series_(AddTransferSeries(*registry_)),
+      session_series_(AddSessionSeries(
+          *registry_, static_cast<double>(options_.kv_bytes_limit))) {
   for (int i = 0; i < kNumRpcMethods; ++i) {
     rpc_series_[Index(i)] = AddRpcSeries(*registry_, static_cast<RpcMethod>(i));
   }
-  AddSessionSeries(*registry_, static_cast<double>(options_.kv_bytes_limit));
   AddGauge(*registry_, {"attn_build_info", "What this server is built of."},
            {{"version", options_.version},
             {"onednn", options_.onednn},
@@ -87,6 +88,10 @@ void PrometheusMetrics::WorkersBusyChanged(int64_t delta) {
   engine_series_.workers_busy->Increment(static_cast<double>(delta));
 }
 
+void PrometheusMetrics::SessionClosed(SessionEnd end) {
+  session_series_.closed[Index(end)]->Increment();
+}
+
 void PrometheusMetrics::SetDraining(bool draining) {
   draining_->Set(draining ? 1 : 0);
 }
@@ -120,6 +125,13 @@ void PrometheusMetrics::MessageSent(Duration duration) {
 std::string PrometheusMetrics::Render() const {
   if (options_.pool_bytes) {
     pool_bytes_->Set(static_cast<double>(options_.pool_bytes()));
+  }
+  if (options_.sessions) {
+    const SessionTotals totals = options_.sessions();
+    session_series_.sessions->Set(static_cast<double>(totals.sessions));
+    session_series_.kv_bytes->Set(static_cast<double>(totals.kv_bytes));
+    session_series_.kv_shared_bytes->Set(
+        static_cast<double>(totals.kv_shared_bytes));
   }
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
   for (auto& family : ProcessFamilies(ReadProcessFacts(options_.proc_root))) {

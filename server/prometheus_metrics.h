@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/metrics/engine_metrics.h"
+#include "core/metrics/session_metrics.h"
 #include "server/prometheus_engine_series.h"
 #include "server/prometheus_rpc_series.h"
 #include "server/rpc_method.h"
@@ -39,8 +40,15 @@ struct RpcFacts {
   int64_t response_bytes = 0;
 };
 
+// What sessions hold at one moment.
+struct SessionTotals {
+  int64_t sessions = 0;
+  int64_t kv_bytes = 0;
+  int64_t kv_shared_bytes = 0;
+};
+
 // Thread-safe.
-class PrometheusMetrics final : public EngineMetrics {
+class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
  public:
   struct Options {
     // The labels of attn_build_info.
@@ -52,6 +60,8 @@ class PrometheusMetrics final : public EngineMetrics {
     // Bytes of the buffer pool, asked at each scrape; thread-safe, and valid
     // as long as Render may be called. None: attn_pool_bytes stays 0.
     std::function<int64_t()> pool_bytes;
+    // The same of sessions.
+    std::function<SessionTotals()> sessions = {};
     std::string proc_root = "/proc";
   };
 
@@ -67,6 +77,7 @@ class PrometheusMetrics final : public EngineMetrics {
   void QueueChanged(int64_t depth, int64_t bytes) override;
   void InflightBytesChanged(int64_t bytes) override;
   void WorkersBusyChanged(int64_t delta) override;
+  void SessionClosed(SessionEnd end) override;
 
   // attn_draining: 1 from the first SIGTERM on.
   void SetDraining(bool draining);
@@ -88,6 +99,7 @@ class PrometheusMetrics final : public EngineMetrics {
   const std::unique_ptr<prometheus::Registry> registry_;
   const EngineSeries engine_series_;
   const TransferSeries transfer_series_;
+  const SessionSeries session_series_;
   std::array<RpcSeries, kNumRpcMethods> rpc_series_;
   prometheus::Gauge* pool_bytes_ = nullptr;
   prometheus::Gauge* draining_ = nullptr;

@@ -1,54 +1,66 @@
-// attn.v1.SessionService. Sessions are not served yet: every method answers
-// UNIMPLEMENTED and names itself, so that a client learns what it asked for.
+// attn.v1.SessionService. AppendKv is registered raw, as the methods that carry
+// tensors are (append_call.h); the others use generated messages: decode, call
+// the store, encode. Snapshots are not served yet.
 #pragma once
 
+#include <functional>
+
 #include "attn/v1/session.grpc.pb.h"
-#include "server/prometheus_metrics.h"
+#include "server/attend_flow.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
 
 // Thread-safe. Must outlive the grpc::Server that it is registered with.
-class SessionService final : public v1::SessionService::CallbackService {
+class SessionService final
+    : public v1::SessionService::WithRawCallbackMethod_AppendKv<
+          v1::SessionService::CallbackService> {
  public:
-  // Borrows both, which must outlive it.
-  SessionService(PrometheusMetrics& metrics, const Clock& clock)
-      : metrics_(metrics), clock_(clock) {}
+  // Borrows the context, which must outlive it.
+  explicit SessionService(const AttendContext& context) : context_(context) {}
 
-  grpc::ServerUnaryReactor* CreateSession(grpc::CallbackServerContext* context,
-                                          const v1::CreateSessionRequest*,
-                                          v1::Session*) override;
-  grpc::ServerUnaryReactor* ForkSession(grpc::CallbackServerContext* context,
-                                        const v1::ForkSessionRequest*,
-                                        v1::Session*) override;
-  grpc::ServerUnaryReactor* TruncateSession(
-      grpc::CallbackServerContext* context, const v1::TruncateSessionRequest*,
-      v1::Session*) override;
   grpc::ServerUnaryReactor* AppendKv(grpc::CallbackServerContext* context,
-                                     const v1::AppendKvRequest*,
-                                     v1::AppendKvResponse*) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CreateSession(
+      grpc::CallbackServerContext* context,
+      const v1::CreateSessionRequest* request, v1::Session* response) override;
+  grpc::ServerUnaryReactor* ForkSession(grpc::CallbackServerContext* context,
+                                        const v1::ForkSessionRequest* request,
+                                        v1::Session* response) override;
+  grpc::ServerUnaryReactor* TruncateSession(
+      grpc::CallbackServerContext* context,
+      const v1::TruncateSessionRequest* request,
+      v1::Session* response) override;
   grpc::ServerUnaryReactor* GetSession(grpc::CallbackServerContext* context,
-                                       const v1::GetSessionRequest*,
-                                       v1::Session*) override;
-  grpc::ServerUnaryReactor* ListSessions(grpc::CallbackServerContext* context,
-                                         const v1::ListSessionsRequest*,
-                                         v1::ListSessionsResponse*) override;
-  grpc::ServerUnaryReactor* DeleteSession(grpc::CallbackServerContext* context,
-                                          const v1::DeleteSessionRequest*,
-                                          v1::DeleteSessionResponse*) override;
+                                       const v1::GetSessionRequest* request,
+                                       v1::Session* response) override;
+  grpc::ServerUnaryReactor* ListSessions(
+      grpc::CallbackServerContext* context,
+      const v1::ListSessionsRequest* request,
+      v1::ListSessionsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSession(
+      grpc::CallbackServerContext* context,
+      const v1::DeleteSessionRequest* request,
+      v1::DeleteSessionResponse* response) override;
   grpc::ServerWriteReactor<v1::SnapshotChunk>* ExportSession(
       grpc::CallbackServerContext* context,
-      const v1::ExportSessionRequest*) override;
+      const v1::ExportSessionRequest* request) override;
   grpc::ServerReadReactor<v1::ImportSessionRequest>* ImportSession(
-      grpc::CallbackServerContext* context, v1::Session*) override;
+      grpc::CallbackServerContext* context, v1::Session* response) override;
 
  private:
-  grpc::Status Refuse(RpcMethod method);
-  grpc::ServerUnaryReactor* RefuseUnary(grpc::CallbackServerContext& context,
-                                        RpcMethod method);
+  // Runs `call` and ends the RPC with what it says. `changes`: the method makes
+  // or changes sessions, which a draining server refuses.
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context,
+                                   RpcMethod method, bool changes,
+                                   const std::function<absl::Status()>& call);
+  grpc::Status RefuseUnserved(RpcMethod method);
+  // `made` as the reply, or its error.
+  absl::Status Reply(const absl::StatusOr<SessionPtr>& made,
+                     v1::Session& response);
 
-  PrometheusMetrics& metrics_;
-  const Clock& clock_;
+  const AttendContext& context_;
 };
 
 }  // namespace attn

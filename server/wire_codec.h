@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,19 +40,37 @@ struct TensorPlaces {
   ByteRange rope_sin;
 };
 
+// Which layer of which session a call works on.
+struct SessionTarget {
+  std::string session_id = {};
+  int64_t layer = 0;
+  std::optional<int64_t> expected_length = {};
+};
+
 struct DecodedRequest {
   // Not OK: the request is refused. request_id is set as far as it was found.
   absl::Status status;
   std::string request_id;
   RequestSpec spec;
   Priority priority = Priority::kUnspecified;
+  std::optional<SessionTarget> session;
+  TensorPlaces places;
+};
+
+// An AppendKvRequest; spec has key, value, layout and params.rope alone.
+struct DecodedAppend {
+  absl::Status status;
+  SessionTarget session;
+  RequestSpec spec;
   TensorPlaces places;
 };
 
 // Pass 1 over the AttendRequest in `range`. Errors: INVALID_ARGUMENT for bytes
-// that are no AttendRequest and for fields that the spec cannot hold,
-// UNIMPLEMENTED for fields that are not served yet.
+// that are no AttendRequest and for fields that the spec cannot hold.
 DecodedRequest DecodeRequest(const FragmentedBytes& bytes, ByteRange range);
+
+// Pass 1 over an AppendKvRequest. Errors as above.
+DecodedAppend DecodeAppend(const FragmentedBytes& bytes);
 
 // Pass 1 over an AttendBatchRequest: where its requests lie. INVALID_ARGUMENT
 // when there are more than kMaxBatchRequests.
@@ -59,7 +78,7 @@ absl::StatusOr<std::vector<ByteRange>> DecodeBatch(
     const FragmentedBytes& bytes);
 
 // Pass 2: the tensors into the task's buffers, whose plan was made from the
-// same request.
+// same request; but keys and values that go to a session.
 void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
                  AttentionTask& task);
 

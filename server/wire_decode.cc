@@ -3,93 +3,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "attn/v1/attention.pb.h"
+#include "attn/v1/session.pb.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "server/message_fields.h"
+#include "server/message_splitters.h"
 #include "server/wire_codec.h"
 
 namespace attn {
 namespace {
 
-// Generated code turns a byte of a packed field into eight; this bounds what a
-// message can make us allocate before it is validated.
-constexpr size_t kMaxSmallBytes = size_t{4} << 20;
-constexpr size_t kMaxTensorHeaderBytes = 1024;
 constexpr size_t kMaxRequestIdBytes = 256;
 
-// The small fields of a message, verbatim, for generated code to parse.
-class SmallFields {
- public:
-  SmallFields(const FragmentedBytes& bytes, size_t max_bytes)
-      : bytes_(bytes), max_bytes_(max_bytes) {}
-
-  // False when the bound is passed.
-  bool Add(const MessageField& field) {
-    const auto size = static_cast<size_t>(field.whole.size);
-    if (size > max_bytes_ - text_.size()) return false;
-    const size_t start = text_.size();
-    text_.resize(start + size);
-    bytes_.CopyTo(field.whole, text_.data() + start);
-    return true;
-  }
-
-  const std::string& text() const { return text_; }
-
- private:
-  const FragmentedBytes& bytes_;
-  const size_t max_bytes_;
-  std::string text_;
-};
-
-absl::Status TooManySmallBytes(std::string_view field, size_t limit) {
-  return InvalidOption(
-      field,
-      absl::StrCat("must have at most ", limit, " bytes besides tensor data"),
-      "more");
+// No layer is that long; the sum of two such lengths stays in int64.
+int64_t ClampedLength(uint64_t length) {
+  constexpr auto kLongest = uint64_t{1} << 62;
+  return static_cast<int64_t>(std::min(length, kLongest));
 }
-
-// A tensor found so far: protobuf merges a message field that comes twice.
-class TensorSplitter {
- public:
-  TensorSplitter(const FragmentedBytes& bytes, std::string_view name)
-      : bytes_(bytes), name_(name), header_(bytes, kMaxTensorHeaderBytes) {}
-
-  absl::Status Add(ByteRange range) {
-    is_present_ = true;
-    return ForEachField(bytes_, range, [this](const MessageField& field) {
-      return AddField(field);
-    });
-  }
-
-  absl::Status Finish(TensorSpec& spec, ByteRange& place) const {
-    v1::Tensor header;
-    if (!header.ParseFromString(header_.text())) return Undecodable();
-    spec.is_present = is_present_;
-    spec.dtype = static_cast<DataType>(header.dtype());
-    spec.dims.assign(header.shape().begin(), header.shape().end());
-    spec.data_bytes = data_.size;
-    place = data_;
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status AddField(const MessageField& field) {
-    const bool is_data = field.number == v1::Tensor::kDataFieldNumber;
-    if (is_data && field.has_payload) data_ = field.payload;
-    const bool is_known = field.number == v1::Tensor::kDtypeFieldNumber ||
-                          field.number == v1::Tensor::kShapeFieldNumber;
-    if (!is_known || header_.Add(field)) return absl::OkStatus();
-    return InvalidTensor(absl::StrCat(std::string(name_), ".shape"),
-                         absl::StrCat("must have at most ", kMaxRank, " axes"),
-                         "more");
-  }
-
-  const FragmentedBytes& bytes_;
-  const std::string_view name_;
-  bool is_present_ = false;
-  SmallFields header_;
-  ByteRange data_;
-};
 
 // Splits one AttendRequest.
 class RequestSplitter {
@@ -100,11 +30,9 @@ class RequestSplitter {
         key_(bytes, "key"),
         value_(bytes, "value"),
         attn_mask_(bytes, "attn_mask"),
-        rope_cos_(bytes, "params.rope.cos"),
-        rope_sin_(bytes, "params.rope.sin"),
+        rope_(bytes, "params.rope"),
         small_(bytes, kMaxSmallBytes),
-        params_(bytes, kMaxSmallBytes),
-        rope_(bytes, kMaxSmallBytes) {}
+        params_(bytes, kMaxSmallBytes) {}
 
   absl::Status Split(ByteRange range) {
     return ForEachField(bytes_, range, [this](const MessageField& field) {
@@ -114,21 +42,21 @@ class RequestSplitter {
 
   absl::Status ParseSmall(v1::AttendRequest& small) const {
     if (!small.ParseFromString(small_.text())) return Undecodable();
-    v1::AttentionParams& params = *small.mutable_params();
-    if (!params.MergeFromString(params_.text())) return Undecodable();
-    if (!has_rope_ || params.mutable_rope()->MergeFromString(rope_.text())) {
+    if (small.mutable_params()->MergeFromString(params_.text())) {
       return absl::OkStatus();
     }
     return Undecodable();
   }
+
+  const RopeSplitter& rope() const { return rope_; }
 
   absl::Status FinishTensors(RequestSpec& spec, TensorPlaces& places) const {
     ATTN_RETURN_IF_ERROR(query_.Finish(spec.query, places.query));
     ATTN_RETURN_IF_ERROR(key_.Finish(spec.key, places.key));
     ATTN_RETURN_IF_ERROR(value_.Finish(spec.value, places.value));
     ATTN_RETURN_IF_ERROR(attn_mask_.Finish(spec.attn_mask, places.attn_mask));
-    ATTN_RETURN_IF_ERROR(rope_cos_.Finish(spec.rope_cos, places.rope_cos));
-    return rope_sin_.Finish(spec.rope_sin, places.rope_sin);
+    ATTN_ASSIGN_OR_RETURN(spec.params.rope, rope_.Parse());
+    return rope_.FinishTables(spec, places.rope_cos, places.rope_sin);
   }
 
  private:
@@ -154,36 +82,19 @@ class RequestSplitter {
     if (field.number > Request::kPriorityFieldNumber || small_.Add(field)) {
       return absl::OkStatus();
     }
-    return TooManySmallBytes("request", kMaxSmallBytes);
+    return TooManySmallBytes("request");
   }
 
   absl::Status AddParams(ByteRange range) {
     return ForEachField(bytes_, range, [this](const MessageField& field) {
       using Params = v1::AttentionParams;
       if (field.has_payload && field.number == Params::kRopeFieldNumber) {
-        has_rope_ = true;
-        return AddRope(field.payload);
+        return rope_.Add(field.payload);
       }
       if (field.number > Params::kRopeFieldNumber || params_.Add(field)) {
         return absl::OkStatus();
       }
-      return TooManySmallBytes("params", kMaxSmallBytes);
-    });
-  }
-
-  absl::Status AddRope(ByteRange range) {
-    return ForEachField(bytes_, range, [this](const MessageField& field) {
-      using Rope = v1::RopeParams;
-      if (field.has_payload && field.number == Rope::kCosFieldNumber) {
-        return rope_cos_.Add(field.payload);
-      }
-      if (field.has_payload && field.number == Rope::kSinFieldNumber) {
-        return rope_sin_.Add(field.payload);
-      }
-      if (field.number > Rope::kKeyPositionsFieldNumber || rope_.Add(field)) {
-        return absl::OkStatus();
-      }
-      return TooManySmallBytes("params.rope", kMaxSmallBytes);
+      return TooManySmallBytes("params");
     });
   }
 
@@ -192,25 +103,10 @@ class RequestSplitter {
   TensorSplitter key_;
   TensorSplitter value_;
   TensorSplitter attn_mask_;
-  TensorSplitter rope_cos_;
-  TensorSplitter rope_sin_;
+  RopeSplitter rope_;
   SmallFields small_;
   SmallFields params_;
-  SmallFields rope_;
-  bool has_rope_ = false;
 };
-
-RopeParams ReadRope(const v1::RopeParams& wire) {
-  RopeParams rope;
-  rope.base = wire.base();
-  rope.rotary_dim = wire.rotary_dim();
-  rope.is_interleaved = wire.interleaved();
-  rope.scaling_factor = wire.scaling_factor();
-  rope.positions.assign(wire.positions().begin(), wire.positions().end());
-  rope.key_positions.assign(wire.key_positions().begin(),
-                            wire.key_positions().end());
-  return rope;
-}
 
 AttentionParams ReadParams(const v1::AttentionParams& wire) {
   AttentionParams params;
@@ -223,7 +119,6 @@ AttentionParams ReadParams(const v1::AttentionParams& wire) {
   params.alibi_slopes.assign(wire.alibi_slopes().begin(),
                              wire.alibi_slopes().end());
   params.sinks.assign(wire.sinks().begin(), wire.sinks().end());
-  if (wire.has_rope()) params.rope = ReadRope(wire.rope());
   return params;
 }
 
@@ -244,7 +139,7 @@ std::string EchoedId(const std::string& request_id) {
 }
 
 // What the spec has no place for.
-absl::Status CheckServed(const v1::AttendRequest& small) {
+absl::Status CheckEnvelope(const v1::AttendRequest& small) {
   if (small.request_id().size() > kMaxRequestIdBytes) {
     return InvalidOption(
         "request_id",
@@ -255,7 +150,15 @@ absl::Status CheckServed(const v1::AttendRequest& small) {
     return InvalidOption("priority", "must be an enum number from 0 to 3",
                          absl::StrCat(static_cast<int>(small.priority())));
   }
-  return small.has_session() ? NotServed("session") : absl::OkStatus();
+  return absl::OkStatus();
+}
+
+SessionTarget ReadSessionRef(const v1::SessionRef& wire) {
+  SessionTarget target{.session_id = wire.session_id(), .layer = wire.layer()};
+  if (wire.has_expected_length()) {
+    target.expected_length = ClampedLength(wire.expected_length());
+  }
+  return target;
 }
 
 void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
@@ -267,6 +170,7 @@ void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
   spec.params = ReadParams(small.params());
   spec.output = ReadOutputOptions(small.output());
   decoded.priority = static_cast<Priority>(small.priority());
+  if (small.has_session()) decoded.session = ReadSessionRef(small.session());
 }
 
 absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
@@ -279,9 +183,48 @@ absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
   decoded.request_id = EchoedId(small.request_id());
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
-  ATTN_RETURN_IF_ERROR(CheckServed(small));
+  ATTN_RETURN_IF_ERROR(CheckEnvelope(small));
   ReadSmall(small, decoded);
   return splitter.FinishTensors(decoded.spec, decoded.places);
+}
+
+// Splits an AppendKvRequest.
+absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
+  using Request = v1::AppendKvRequest;
+  TensorSplitter key(bytes, "key");
+  TensorSplitter value(bytes, "value");
+  RopeSplitter rope(bytes, "rope");
+  SmallFields small(bytes, kMaxSmallBytes);
+  const auto add = [&](const MessageField& field) -> absl::Status {
+    if (field.has_payload && field.number == Request::kKeyFieldNumber) {
+      return key.Add(field.payload);
+    }
+    if (field.has_payload && field.number == Request::kValueFieldNumber) {
+      return value.Add(field.payload);
+    }
+    if (field.has_payload && field.number == Request::kRopeFieldNumber) {
+      return rope.Add(field.payload);
+    }
+    if (field.number > Request::kRopeFieldNumber || small.Add(field)) {
+      return absl::OkStatus();
+    }
+    return TooManySmallBytes("request");
+  };
+  ATTN_RETURN_IF_ERROR(ForEachField(bytes, bytes.whole(), add));
+  Request wire;
+  if (!wire.ParseFromString(small.text())) return Undecodable();
+  decoded.session = ReadSessionRef(wire.session());
+  RequestSpec& spec = decoded.spec;
+  spec.layout = static_cast<Layout>(wire.layout());
+  ATTN_RETURN_IF_ERROR(key.Finish(spec.key, decoded.places.key));
+  ATTN_RETURN_IF_ERROR(value.Finish(spec.value, decoded.places.value));
+  ATTN_ASSIGN_OR_RETURN(spec.params.rope, rope.Parse());
+  // There is no query here; positions alone serve the keys.
+  if (spec.params.rope.has_value() && spec.params.rope->key_positions.empty()) {
+    spec.params.rope->key_positions.swap(spec.params.rope->positions);
+  }
+  return rope.FinishTables(spec, decoded.places.rope_cos,
+                           decoded.places.rope_sin);
 }
 
 }  // namespace
@@ -289,6 +232,12 @@ absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
 DecodedRequest DecodeRequest(const FragmentedBytes& bytes, ByteRange range) {
   DecodedRequest decoded;
   decoded.status = Decode(bytes, range, decoded);
+  return decoded;
+}
+
+DecodedAppend DecodeAppend(const FragmentedBytes& bytes) {
+  DecodedAppend decoded;
+  decoded.status = SplitAppend(bytes, decoded);
   return decoded;
 }
 
@@ -316,8 +265,10 @@ absl::StatusOr<std::vector<ByteRange>> DecodeBatch(
 void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
                  AttentionTask& task) {
   bytes.CopyTo(places.query, task.query());
-  bytes.CopyTo(places.key, task.key());
-  bytes.CopyTo(places.value, task.value());
+  if (!task.plan().has_session) {
+    bytes.CopyTo(places.key, task.key());
+    bytes.CopyTo(places.value, task.value());
+  }
   if (task.plan().has_mask) bytes.CopyTo(places.attn_mask, task.mask());
   if (!task.plan().rope.has_tables) return;
   bytes.CopyTo(places.rope_cos, task.cos());

@@ -140,8 +140,12 @@ std::string RequestIdField(const std::string& request_id) {
   return response.SerializeAsString();
 }
 
-std::string TimingField(const AttendOutcome& outcome) {
+std::string ClosingFields(const AttendOutcome& outcome) {
   v1::AttendResponse response;
+  const AttentionPlan& plan = outcome.task->plan();
+  if (plan.has_session) {
+    response.set_session_length(static_cast<uint64_t>(plan.geometry.kv_len));
+  }
   v1::Timing& timing = *response.mutable_timing();
   const TaskTimes& times = outcome.task->times();
   timing.set_queue_ns(static_cast<uint64_t>(times.queue_wait.count()));
@@ -163,7 +167,7 @@ Reply EncodeResponse(const AttendOutcome& outcome) {
   Reply reply;
   AppendText(RequestIdField(outcome.request_id), reply);
   AppendTensors(outcome.task, reply);
-  AppendText(TimingField(outcome), reply);
+  AppendText(ClosingFields(outcome), reply);
   return reply;
 }
 

@@ -35,7 +35,7 @@ struct MaskStrides {
 };
 
 // Rotary embedding, resolved. Row r of the query turns by the angles of
-// QueryPosition(r), row j of the key by those of KeyPosition(j).
+// QueryPosition(r), row j of the key sent by those of KeyPosition(j).
 struct RopePlan {
   int64_t rotary_dim = 0;  // Even; 0: no rotation.
   bool is_interleaved = false;
@@ -50,13 +50,20 @@ struct RopePlan {
   std::vector<int64_t> positions = {};
   std::vector<int64_t> key_positions = {};
 
+  // Where counting starts, for the query; keys of a session turn as they are
+  // appended.
+  int64_t first_query_position = 0;
+  int64_t first_key_position = 0;
+  bool turns_keys = true;
+
   bool is_on() const { return rotary_dim > 0; }
   int64_t num_pairs() const { return rotary_dim / 2; }
   int64_t QueryPosition(int64_t row) const {
-    return positions.empty() ? row : positions[static_cast<size_t>(row)];
+    return positions.empty() ? first_query_position + row
+                             : positions[static_cast<size_t>(row)];
   }
   int64_t KeyPosition(int64_t key) const {
-    return key_positions.empty() ? key
+    return key_positions.empty() ? first_key_position + key
                                  : key_positions[static_cast<size_t>(key)];
   }
 };
@@ -72,6 +79,12 @@ struct AttentionPlan {
   RopePlan rope;
   OutputOptions output;
   std::vector<int64_t> kv_lengths;  // [B] or empty: all of kv_len.
+
+  // With a session: keys and values lie in its pages, kv_len counts its tokens
+  // with those of this call, of which it had past_len before.
+  bool has_session = false;
+  int64_t past_len = 0;
+  int64_t kv_first = 0;  // Tokens before it have left the session's window.
 
   bool has_mask = false;
   DataType mask_dtype = DataType::kBool;

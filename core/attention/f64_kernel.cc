@@ -46,6 +46,8 @@ class F64Rows {
 
   absl::Status TakeScratch(ScratchArena& arena);
   void WidenQuery();
+  void WidenKey(int64_t j, double* to) const;
+  void WidenValue(int64_t j, double* to) const;
   void Score();
   void FinishRow(int64_t r);
   void Cap(double* scores) const;
@@ -114,6 +116,37 @@ void F64Rows::WidenQuery() {
   }
 }
 
+// Tokens that left a session's window count as zero; no row sees them.
+void F64Rows::WidenKey(int64_t j, double* to) const {
+  const int64_t dim = p_.key.dim;
+  if (!p_.paged.is_on()) {
+    ConvertToF64(p_.key.dtype, p_.key.Row(0, j), dim, to);
+    return;
+  }
+  std::fill(to, to + dim, 0.0);
+  if (j / kPageTokens < p_.paged.first_page) return;
+  const int64_t element = ElementBytes(p_.paged.dtype);
+  const std::byte* column =
+      p_.paged.KeyBlock(j / kPageTokens) + j % kPageTokens * element;
+  for (int64_t d = 0; d < dim; ++d) {
+    ConvertToF64(p_.paged.dtype, column + d * kPageTokens * element, 1, to + d);
+  }
+}
+
+void F64Rows::WidenValue(int64_t j, double* to) const {
+  const int64_t dim = p_.value.dim;
+  if (!p_.paged.is_on()) {
+    ConvertToF64(p_.value.dtype, p_.value.Row(0, j), dim, to);
+    return;
+  }
+  std::fill(to, to + dim, 0.0);
+  if (j / kPageTokens < p_.paged.first_page) return;
+  ConvertToF64(p_.paged.dtype,
+               p_.paged.ValueBlock(j / kPageTokens) +
+                   j % kPageTokens * dim * ElementBytes(p_.paged.dtype),
+               dim, to);
+}
+
 // pass 1: scores = scale * query . key
 void F64Rows::Score() {
   const int64_t dim = p_.query.dim;
@@ -121,7 +154,7 @@ void F64Rows::Score() {
     const int64_t last = std::min(first + kF64Keys, p_.kv_len);
     for (int64_t j = first; j < last; ++j) {
       double* key = widened_ + (j - first) * dim;
-      ConvertToF64(p_.key.dtype, p_.key.Row(0, j), dim, key);
+      WidenKey(j, key);
       if (p_.key_rotation.is_on()) RotateRow(p_.key_rotation, j, key);
     }
     for (int64_t r = 0; r < num_rows(); ++r) {
@@ -226,7 +259,7 @@ void F64Rows::WeighValues() {
   const int64_t dim = p_.value.dim;
   std::fill(output_, output_ + num_rows() * dim, 0.0);
   for (int64_t j = 0; j < p_.kv_len; ++j) {
-    ConvertToF64(p_.value.dtype, p_.value.Row(0, j), dim, widened_);
+    WidenValue(j, widened_);
     const bool is_finite = AllFinite(widened_, dim);
     for (int64_t r = 0; r < num_rows(); ++r) {
       const double weight = Scores(r)[j];

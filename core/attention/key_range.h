@@ -24,10 +24,11 @@ struct KeyStructure {
   bool is_causal = false;
   std::optional<int64_t> left_window;   // Not negative.
   std::optional<int64_t> right_window;  // Not negative.
+  int64_t kv_first = 0;                 // Keys before it are not there.
   int64_t kv_limit = 0;                 // Keys from here on are not allowed.
 
-  // Keys allowed for query row `row`, within [0, kv_limit). Exact for every
-  // int64 offset and window.
+  // Keys allowed for query row `row`, within [kv_first, kv_limit). Exact for
+  // every int64 offset and window.
   KeyRange Allowed(int64_t row) const;
 };
 

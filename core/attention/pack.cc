@@ -1,5 +1,7 @@
 #include "core/attention/pack.h"
 
+#include <algorithm>
+
 #include "core/tensor/conversions.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -100,32 +102,123 @@ void PackQueryTile(const Problem& problem, RowRange rows, float factor,
   }
 }
 
-void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
-                 float* widened, int64_t stride, float* packed) {
+namespace {
+
+// Runs visit(page, first, n, column) for the stretch of every page under keys
+// [first_key, first_key + num_keys): n tokens from place `first` of the page on
+// are columns `column` and on of the tile.
+template <typename Visit>
+void ForEachPage(int64_t first_key, int64_t num_keys, const Visit& visit) {
+  int64_t column = 0;
+  while (column < num_keys) {
+    const int64_t token = first_key + column;
+    const int64_t first = token % kPageTokens;
+    const int64_t n = std::min(kPageTokens - first, num_keys - column);
+    visit(token / kPageTokens, first, n, column);
+    column += n;
+  }
+}
+
+bool IsWithinAPage(int64_t first_key, int64_t num_keys) {
+  return first_key % kPageTokens + num_keys <= kPageTokens;
+}
+
+KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
+                      int64_t num_keys, const KeyTileScratch& scratch) {
+  const PagedHead& paged = problem.paged;
+  const int64_t element = ElementBytes(paged.dtype);
+  const int64_t dim = problem.key.dim;
+  if (paged.dtype == DataType::kF32 && IsWithinAPage(first_key, num_keys)) {
+    const auto* block =
+        reinterpret_cast<const float*>(paged.KeyBlock(first_key / kPageTokens));
+    return {block + first_key % kPageTokens, kPageTokens};
+  }
+  ForEachPage(first_key, num_keys,
+              [&](int64_t page, int64_t first, int64_t n, int64_t column) {
+                // Pages that left the window stand before the tile's first seen
+                // key.
+                const bool is_there = page >= paged.first_page;
+                for (int64_t d = 0; d < dim; ++d) {
+                  float* to = scratch.packed + d * scratch.stride + column;
+                  if (is_there) {
+                    ConvertToF32(paged.dtype,
+                                 paged.KeyBlock(page) +
+                                     (d * kPageTokens + first) * element,
+                                 n, 1.0f, to);
+                  } else {
+                    std::fill(to, to + n, 0.0f);
+                  }
+                }
+              });
+  return {scratch.packed, scratch.stride};
+}
+
+const float* PackPagedValues(const Problem& problem, int64_t first_key,
+                             int64_t num_keys, float* packed) {
+  const PagedHead& paged = problem.paged;
+  const int64_t element = ElementBytes(paged.dtype);
+  const int64_t dim = problem.value.dim;
+  if (paged.dtype == DataType::kF32 && IsWithinAPage(first_key, num_keys)) {
+    const auto* block = reinterpret_cast<const float*>(
+        paged.ValueBlock(first_key / kPageTokens));
+    return block + first_key % kPageTokens * dim;
+  }
+  ForEachPage(first_key, num_keys,
+              [&](int64_t page, int64_t first, int64_t n, int64_t column) {
+                float* to = packed + column * dim;
+                if (page >= paged.first_page) {
+                  ConvertToF32(paged.dtype,
+                               paged.ValueBlock(page) + first * dim * element,
+                               n * dim, 1.0f, to);
+                } else {
+                  std::fill(to, to + n * dim, 0.0f);
+                }
+              });
+  return packed;
+}
+
+const float* PackValues(const RowsView& value, int64_t first_key,
+                        int64_t num_keys, float* packed) {
+  for (int64_t j = 0; j < num_keys; ++j) {
+    ConvertToF32(value.dtype, value.Row(0, first_key + j), value.dim, 1.0f,
+                 packed + j * value.dim);
+  }
+  return packed;
+}
+
+}  // namespace
+
+KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
+                    const KeyTileScratch& scratch) {
+  if (problem.paged.is_on()) {
+    return PackPagedKeys(problem, first_key, num_keys, scratch);
+  }
   const RowsView& key = problem.key;
   const float* rows = reinterpret_cast<const float*>(key.Row(0, first_key));
   int64_t row_stride = key.row_stride;
   const bool is_turned = problem.key_rotation.is_on();
   if (key.dtype != DataType::kF32 || is_turned) {
     for (int64_t j = 0; j < num_keys; ++j) {
-      float* row = widened + j * key.dim;
+      float* row = scratch.widened + j * key.dim;
       ConvertToF32(key.dtype, key.Row(0, first_key + j), key.dim, 1.0f, row);
       if (is_turned) RotateRow(problem.key_rotation, first_key + j, row);
     }
-    rows = widened;
+    rows = scratch.widened;
     row_stride = key.dim;
   }
   HWY_DYNAMIC_DISPATCH(Transpose)
-  (rows, num_keys, key.dim, row_stride, packed, stride);
+  (rows, num_keys, key.dim, row_stride, scratch.packed, scratch.stride);
+  return {scratch.packed, scratch.stride};
 }
 
-bool PackValueTile(const RowsView& value, int64_t first_key, int64_t num_keys,
-                   float* packed) {
-  for (int64_t j = 0; j < num_keys; ++j) {
-    ConvertToF32(value.dtype, value.Row(0, first_key + j), value.dim, 1.0f,
-                 packed + j * value.dim);
-  }
-  return HWY_DYNAMIC_DISPATCH(AllFinite)(packed, num_keys * value.dim);
+ValueTile PackValueTile(const Problem& problem, int64_t first_key,
+                        int64_t num_keys, float* packed) {
+  const float* data =
+      problem.paged.is_on()
+          ? PackPagedValues(problem, first_key, num_keys, packed)
+          : PackValues(problem.value, first_key, num_keys, packed);
+  const int64_t count = num_keys * problem.value.dim;
+  return {data, HWY_DYNAMIC_DISPATCH(AllFinite)(data, count)};
 }
 
 }  // namespace attn

@@ -16,14 +16,30 @@ namespace attn {
 void PackQueryTile(const Problem& problem, RowRange rows, float factor,
                    float* packed);
 
-// packed: [head_dim, stride], whose column c < num_keys is key first_key + c,
-// turned likewise. widened: room for [num_keys, head_dim] floats.
-void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
-                 float* widened, int64_t stride, float* packed);
+// Room for a tile of keys.
+struct KeyTileScratch {
+  float* widened = nullptr;  // [num_keys, head_dim]
+  float* packed = nullptr;   // [head_dim, stride]
+  int64_t stride = 0;
+};
 
-// packed: [num_keys, value_head_dim]. Returns whether every value is finite: a
-// weight of 0 times NaN or infinity would reach rows that must not see it.
-[[nodiscard]] bool PackValueTile(const RowsView& value, int64_t first_key,
-                                 int64_t num_keys, float* packed);
+// A tile of keys [head_dim, stride], whose column c < num_keys is key
+// first_key + c, turned likewise. It lies in the scratch, or in a page of f32
+// that holds all of them.
+struct KeyTile {
+  const float* data = nullptr;
+  int64_t stride = 0;
+};
+KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
+                    const KeyTileScratch& scratch);
+
+// A tile of values [num_keys, value_head_dim], in `packed` or in a page.
+struct ValueTile {
+  const float* data = nullptr;
+  // A weight of 0 times NaN or infinity would reach rows that must not see it.
+  bool is_finite = false;
+};
+ValueTile PackValueTile(const Problem& problem, int64_t first_key,
+                        int64_t num_keys, float* packed);
 
 }  // namespace attn

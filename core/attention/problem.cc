@@ -87,6 +87,7 @@ Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
   problem.key = HeadsOf(buffers.key, key_form(g.head_dim), b, kv_head);
   problem.value =
       HeadsOf(buffers.value, key_form(g.value_head_dim), b, kv_head);
+  problem.paged = buffers.paged.Head(kv_head);
   problem.output =
       HeadsOf(buffers.output, query_form(plan.output_dtype, g.value_head_dim),
               b, first_head);
@@ -101,6 +102,7 @@ Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
       .is_causal = plan.params.causal != CausalMode::kNone,
       .left_window = plan.params.left_window,
       .right_window = plan.params.right_window,
+      .kv_first = plan.kv_first,
       .kv_limit = std::min(plan.KvLength(b), plan.mask_kv_len)};
   problem.mask = MaskOf(plan, buffers.mask, b, first_head);
   problem.scale = plan.scale;

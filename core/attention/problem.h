@@ -14,6 +14,7 @@
 #include "core/attention/attention_plan.h"
 #include "core/attention/key_range.h"
 #include "core/attention/rotation.h"
+#include "core/tensor/kv_format.h"
 #include "core/tensor/tensor_view.h"
 
 namespace attn {
@@ -62,6 +63,7 @@ struct Problem {
   RowsView query;          // [group_size, q_len, head_dim]
   RowsView key;            // [1, kv_len, head_dim]
   RowsView value;          // [1, kv_len, value_head_dim]
+  PagedHead paged;         // If on, key and value lie here; the views say dims.
   MutableRowsView output;  // [group_size, q_len, value_head_dim]
   F32RowsView lse;         // [group_size, q_len, 1]
   F32RowsView weights;     // [group_size, q_len, kv_len]
@@ -98,6 +100,7 @@ struct RequestBuffers {
   const std::byte* value = nullptr;
   const std::byte* mask = nullptr;
   RotationBuffers rotation;
+  PagedKv paged;  // With a session, instead of key and value.
   std::byte* output = nullptr;
   std::byte* lse = nullptr;
   std::byte* weights = nullptr;

@@ -118,7 +118,7 @@ class Filler {
   }
 
   const RopePlan& rope_;
-  const RotationBuffers& buffers_;
+  const RotationBuffers buffers_;
   std::optional<Angles> angles_;  // Unless tables are given.
 };
 
@@ -133,6 +133,7 @@ void Fill(const AttentionPlan& plan, const RotationBuffers& buffers) {
     filler.Row(rope.QueryPosition(row), query.cos + row * n,
                query.sin + row * n);
   }
+  if (!rope.turns_keys) return;
   const Table<Float> key =
       TableAt<Float>(buffers.key, plan.geometry.kv_len * n);
   for (int64_t j = 0; j < plan.geometry.kv_len; ++j) {
@@ -178,7 +179,7 @@ int64_t QueryRotationBytes(const AttentionPlan& plan) {
 }
 
 int64_t KeyRotationBytes(const AttentionPlan& plan) {
-  return RotationBytes(plan, plan.geometry.kv_len);
+  return plan.rope.turns_keys ? RotationBytes(plan, plan.geometry.kv_len) : 0;
 }
 
 void FillRotation(const AttentionPlan& plan, const RotationBuffers& buffers) {
@@ -196,7 +197,41 @@ RotationView QueryRotation(const AttentionPlan& plan,
 
 RotationView KeyRotation(const AttentionPlan& plan,
                          const RotationBuffers& buffers) {
+  if (!plan.rope.turns_keys) return {};
   return ViewOf(plan, buffers.key, plan.geometry.kv_len);
+}
+
+struct KeyTurns::State {
+  const RopePlan& rope;
+  Filler<float> filler;
+  std::vector<float> cos;
+  std::vector<float> sin;
+};
+
+KeyTurns::KeyTurns(const RopePlan& rope, const std::byte* given_cos,
+                   const std::byte* given_sin)
+    : state_(new State{
+          rope,
+          Filler<float>(rope, {.given_cos = given_cos, .given_sin = given_sin}),
+          {},
+          {}}) {}
+
+KeyTurns::~KeyTurns() = default;
+
+RotationView KeyTurns::Run(int64_t first, int64_t n) {
+  const int64_t pairs = state_->rope.num_pairs();
+  state_->cos.resize(static_cast<size_t>(n * pairs));
+  state_->sin.resize(static_cast<size_t>(n * pairs));
+  for (int64_t i = 0; i < n; ++i) {
+    state_->filler.Row(state_->rope.KeyPosition(first + i),
+                       state_->cos.data() + i * pairs,
+                       state_->sin.data() + i * pairs);
+  }
+  return {.cos = reinterpret_cast<const std::byte*>(state_->cos.data()),
+          .sin = reinterpret_cast<const std::byte*>(state_->sin.data()),
+          .dtype = DataType::kF32,
+          .num_pairs = pairs,
+          .is_interleaved = state_->rope.is_interleaved};
 }
 
 void RotateRow(const RotationView& rotation, int64_t row, float* values) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "core/attention/attention_plan.h"
 #include "core/tensor/dtype.h"
@@ -56,6 +57,26 @@ RotationView QueryRotation(const AttentionPlan& plan,
                            const RotationBuffers& buffers);
 RotationView KeyRotation(const AttentionPlan& plan,
                          const RotationBuffers& buffers);
+
+// The angles of keys that are appended to a session, run by run. Confined to
+// one thread.
+class KeyTurns {
+ public:
+  // Borrows both. REQUIRES: rope.is_on().
+  KeyTurns(const RopePlan& rope, const std::byte* given_cos,
+           const std::byte* given_sin);
+  ~KeyTurns();
+  KeyTurns(const KeyTurns&) = delete;
+  KeyTurns& operator=(const KeyTurns&) = delete;
+
+  // F32 angles of keys [first, first + n) of those sent; valid until the next
+  // call.
+  RotationView Run(int64_t first, int64_t n);
+
+ private:
+  struct State;
+  const std::unique_ptr<State> state_;
+};
 
 // Turns the first 2 * num_pairs of `values` in place by the angles of `row`:
 //   (x, y) becomes (cos x - sin y, sin x + cos y).

@@ -109,20 +109,23 @@ absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
 
 // scores = query * key
 absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
-  PackKeyTile(p_, first_key, num_keys, widened_, tile_.keys, key_);
+  const KeyTile key =
+      PackKeyTile(p_, first_key, num_keys,
+                  {.widened = widened_, .packed = key_, .stride = tile_.keys});
   return gemm_.Multiply({.m = num_rows(),
                          .n = num_keys,
                          .k = p_.query.dim,
                          .lda = p_.query.dim,
-                         .ldb = tile_.keys,
+                         .ldb = key.stride,
                          .ldc = tile_.keys},
-                        query_, key_, scores_, /*accumulate=*/false);
+                        query_, key.data, scores_, /*accumulate=*/false);
 }
 
 // accumulated += weights * value
 absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
-  if (!PackValueTile(p_.value, first_key, num_keys, value_)) {
-    WeighAllowedValues(first_key, num_keys);
+  const ValueTile value = PackValueTile(p_, first_key, num_keys, value_);
+  if (!value.is_finite) {
+    WeighAllowedValues(value.data, first_key, num_keys);
     return absl::OkStatus();
   }
   return gemm_.Multiply({.m = num_rows(),
@@ -131,19 +134,20 @@ absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
                          .lda = tile_.keys,
                          .ldb = p_.value.dim,
                          .ldc = p_.value.dim},
-                        scores_, value_, accumulated_, /*accumulate=*/true);
+                        scores_, value.data, accumulated_, /*accumulate=*/true);
 }
 
 // The same for a tile that holds NaN or infinity: a product would multiply them
 // by the weight 0 of keys that a row must not see.
-void RowTile::WeighAllowedValues(int64_t first_key, int64_t num_keys) {
+void RowTile::WeighAllowedValues(const float* values, int64_t first_key,
+                                 int64_t num_keys) {
   const int64_t dim = p_.value.dim;
   for (int64_t r = 0; r < num_rows(); ++r) {
     float* row = accumulated_ + r * dim;
     for (int64_t j = 0; j < num_keys; ++j) {
       if (!stage_.IsAllowed(ranges_[r], r, first_key + j)) continue;
       const float weight = scores_[r * tile_.keys + j];
-      for (int64_t d = 0; d < dim; ++d) row[d] += weight * value_[j * dim + d];
+      for (int64_t d = 0; d < dim; ++d) row[d] += weight * values[j * dim + d];
     }
   }
 }

@@ -51,7 +51,8 @@ class RowTile {
   absl::Status VisitTile(int64_t first_key, int64_t num_keys);
   absl::Status Score(int64_t first_key, int64_t num_keys);
   absl::Status WeighValues(int64_t first_key, int64_t num_keys);
-  void WeighAllowedValues(int64_t first_key, int64_t num_keys);
+  void WeighAllowedValues(const float* values, int64_t first_key,
+                          int64_t num_keys);
   void Rescale();
   void Normalise();
   void WriteRows();

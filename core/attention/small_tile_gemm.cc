@@ -22,10 +22,10 @@ struct Part {
   bool accumulate;
 };
 
-// kRows rows times 4 vectors of columns: 16 accumulators at most, which hide
+// NumRows rows times 4 vectors of columns: 16 accumulators at most, which hide
 // the latency of a multiply-add. 4 is spelled out, since arrays of vectors
 // would leave the registers.
-template <int kRows>
+template <int NumRows>
 void FourVectors(const Part& part, int64_t row, int64_t column) {
   const FloatTag tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
@@ -35,7 +35,7 @@ void FourVectors(const Part& part, int64_t row, int64_t column) {
                ? hn::LoadU(tag, part.c + (row + r) * s.ldc + column + v * lanes)
                : hn::Zero(tag);
   };
-  const auto at = [&](int r) { return std::min(r, kRows - 1); };
+  const auto at = [&](int r) { return std::min(r, NumRows - 1); };
   auto c00 = start(0, 0), c01 = start(0, 1), c02 = start(0, 2),
        c03 = start(0, 3);
   auto c10 = start(at(1), 0), c11 = start(at(1), 1), c12 = start(at(1), 2),
@@ -59,9 +59,9 @@ void FourVectors(const Part& part, int64_t row, int64_t column) {
       c3 = hn::MulAdd(factor, b3, c3);
     };
     step(0, c00, c01, c02, c03);
-    if constexpr (kRows > 1) step(1, c10, c11, c12, c13);
-    if constexpr (kRows > 2) step(2, c20, c21, c22, c23);
-    if constexpr (kRows > 3) step(3, c30, c31, c32, c33);
+    if constexpr (NumRows > 1) step(1, c10, c11, c12, c13);
+    if constexpr (NumRows > 2) step(2, c20, c21, c22, c23);
+    if constexpr (NumRows > 3) step(3, c30, c31, c32, c33);
   }
   const auto store = [&](int r, auto c0, auto c1, auto c2, auto c3) {
     float* c = part.c + (row + r) * s.ldc + column;
@@ -71,9 +71,9 @@ void FourVectors(const Part& part, int64_t row, int64_t column) {
     hn::StoreU(c3, tag, c + 3 * lanes);
   };
   store(0, c00, c01, c02, c03);
-  if constexpr (kRows > 1) store(1, c10, c11, c12, c13);
-  if constexpr (kRows > 2) store(2, c20, c21, c22, c23);
-  if constexpr (kRows > 3) store(3, c30, c31, c32, c33);
+  if constexpr (NumRows > 1) store(1, c10, c11, c12, c13);
+  if constexpr (NumRows > 2) store(2, c20, c21, c22, c23);
+  if constexpr (NumRows > 3) store(3, c30, c31, c32, c33);
 }
 
 void OneVector(const Part& part, int64_t row, int64_t column) {
@@ -98,19 +98,19 @@ void OneElement(const Part& part, int64_t row, int64_t column) {
   *c = sum;
 }
 
-template <int kRows>
+template <int NumRows>
 void Rows(const Part& part, int64_t row) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
   const int64_t n = part.shape.n;
   int64_t column = 0;
   for (; column + 4 * lanes <= n; column += 4 * lanes) {
-    FourVectors<kRows>(part, row, column);
+    FourVectors<NumRows>(part, row, column);
   }
   for (; column + lanes <= n; column += lanes) {
-    for (int r = 0; r < kRows; ++r) OneVector(part, row + r, column);
+    for (int r = 0; r < NumRows; ++r) OneVector(part, row + r, column);
   }
   for (; column < n; ++column) {
-    for (int r = 0; r < kRows; ++r) OneElement(part, row + r, column);
+    for (int r = 0; r < NumRows; ++r) OneElement(part, row + r, column);
   }
 }
 

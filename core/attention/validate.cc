@@ -1,7 +1,9 @@
 #include "core/attention/validate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/attention/validate_rope.h"
@@ -180,8 +182,28 @@ void ResolveOptions(const RequestSpec& spec, AttentionPlan& plan) {
   plan.output = spec.output;
   plan.kv_lengths = spec.kv_lengths;
   plan.query_bytes = spec.query.data_bytes;
-  plan.key_bytes = spec.key.data_bytes;
-  plan.value_bytes = spec.value.data_bytes;
+}
+
+absl::Status CheckOutputOptions(const OutputOptions& output) {
+  ATTN_RETURN_IF_ERROR(CheckOutputDtype(output.dtype));
+  return CheckTopK(output.top_k);
+}
+
+// The rules that follow once the sizes are known, and what they resolve.
+absl::StatusOr<AttentionPlan> FinishPlan(const RequestSpec& spec,
+                                         const RequestLimits& limits,
+                                         AttentionPlan plan) {
+  ATTN_RETURN_IF_ERROR(CheckParams(spec.params, plan.geometry));
+  if (plan.has_session && !spec.kv_lengths.empty()) {
+    return InvalidOption("kv_lengths", "must be absent with a session",
+                         absl::StrCat(spec.kv_lengths.size(), " entries"));
+  }
+  ATTN_RETURN_IF_ERROR(CheckKvLengths(spec.kv_lengths, plan.geometry));
+  ResolveOptions(spec, plan);
+  ATTN_RETURN_IF_ERROR(CheckMask(spec.attn_mask, plan));
+  ATTN_RETURN_IF_ERROR(PlanRope(spec, plan));
+  ATTN_RETURN_IF_ERROR(PlanReply(limits, plan));
+  return plan;
 }
 
 }  // namespace
@@ -193,16 +215,33 @@ absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
   ATTN_RETURN_IF_ERROR(CheckTensor("key", spec.key));
   ATTN_RETURN_IF_ERROR(CheckTensor("value", spec.value));
   ATTN_RETURN_IF_ERROR(CheckDtypes(spec));
-  ATTN_RETURN_IF_ERROR(CheckOutputDtype(spec.output.dtype));
-  ATTN_RETURN_IF_ERROR(CheckTopK(spec.output.top_k));
+  ATTN_RETURN_IF_ERROR(CheckOutputOptions(spec.output));
   AttentionPlan plan;
   ATTN_ASSIGN_OR_RETURN(plan.geometry, CheckShapes(spec));
-  ATTN_RETURN_IF_ERROR(CheckParams(spec.params, plan.geometry));
-  ATTN_RETURN_IF_ERROR(CheckKvLengths(spec.kv_lengths, plan.geometry));
-  ResolveOptions(spec, plan);
-  ATTN_RETURN_IF_ERROR(CheckMask(spec.attn_mask, plan));
-  ATTN_RETURN_IF_ERROR(PlanRope(spec, plan));
-  ATTN_RETURN_IF_ERROR(PlanReply(limits, plan));
+  plan.key_bytes = spec.key.data_bytes;
+  plan.value_bytes = spec.value.data_bytes;
+  return FinishPlan(spec, limits, std::move(plan));
+}
+
+absl::StatusOr<AttentionPlan> ValidateSessionRequest(
+    const RequestSpec& spec, const SessionLayer& layer,
+    const RequestLimits& limits) {
+  ATTN_RETURN_IF_ERROR(CheckEnums(spec));
+  ATTN_RETURN_IF_ERROR(CheckTensor("query", spec.query));
+  ATTN_RETURN_IF_ERROR(CheckFloat("query", spec.query.dtype));
+  ATTN_ASSIGN_OR_RETURN(const int64_t num_appended, CheckAppend(spec, layer));
+  ATTN_RETURN_IF_ERROR(CheckOutputOptions(spec.output));
+  AttentionPlan plan;
+  ATTN_ASSIGN_OR_RETURN(plan.geometry,
+                        CheckSessionShapes(spec, layer, num_appended));
+  plan.has_session = true;
+  plan.past_len = layer.past_len;
+  plan.kv_first = layer.kv_first;
+  ATTN_ASSIGN_OR_RETURN(plan, FinishPlan(spec, limits, std::move(plan)));
+  if (layer.window > 0) {
+    plan.params.left_window = std::min(
+        plan.params.left_window.value_or(layer.window - 1), layer.window - 1);
+  }
   return plan;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "core/attention/attention_plan.h"
 #include "core/attention/request_spec.h"
+#include "core/attention/validate_session.h"
 
 namespace attn {
 
@@ -25,5 +26,12 @@ struct RequestLimits {
 // reply would be beyond limits.max_reply_bytes.
 absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
                                               const RequestLimits& limits);
+
+// The same for a request that attends to a layer of a session, after it
+// appended its keys and values, if any. The layer's past_len is what is there
+// before. Also FAILED_PRECONDITION / SPEC_MISMATCH.
+absl::StatusOr<AttentionPlan> ValidateSessionRequest(
+    const RequestSpec& spec, const SessionLayer& layer,
+    const RequestLimits& limits);
 
 }  // namespace attn

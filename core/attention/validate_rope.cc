@@ -1,5 +1,6 @@
 #include "core/attention/validate_rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -90,43 +91,58 @@ absl::Status CheckCount(std::string_view field,
                        absl::StrCat(positions.size()));
 }
 
-absl::Status CheckPositions(const RopeParams& rope, const Geometry& g) {
-  ATTN_RETURN_IF_ERROR(
-      CheckCount("params.rope.positions", rope.positions, "q_len", g.q_len));
+// The rows that turn, and where counting starts without explicit positions.
+struct Rows {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+absl::Status CheckPositions(const RopeParams& rope, const Rows& queries,
+                            const Rows& keys) {
+  ATTN_RETURN_IF_ERROR(CheckCount("params.rope.positions", rope.positions,
+                                  "q_len", queries.count));
   ATTN_RETURN_IF_ERROR(CheckCount("params.rope.key_positions",
-                                  rope.key_positions, "kv_len", g.kv_len));
+                                  rope.key_positions, "kv_len", keys.count));
   if (rope.positions.empty() || !rope.key_positions.empty() ||
-      g.q_len == g.kv_len || g.kv_len == 0) {
+      queries.count == keys.count || keys.count == 0) {
     return absl::OkStatus();
   }
   return InvalidOption(
       "params.rope.key_positions",
-      absl::StrCat("must be given where positions are and kv_len ", g.kv_len,
-                   " is not q_len ", g.q_len),
+      absl::StrCat("must be given where positions are and kv_len ", keys.count,
+                   " is not q_len ", queries.count),
       "none");
 }
 
-// A position without a row in the tables.
+// Every row has its angles in the tables.
 absl::Status CheckInTable(std::string_view field,
-                          const std::vector<int64_t>& positions, int64_t count,
-                          int64_t num_rows) {
-  const auto refuse = [&](const std::string& place, int64_t position) {
-    return InvalidOption(
-        place,
-        absl::StrCat("must be a row of the tables, from 0 to ", num_rows - 1),
-        absl::StrCat(position));
+                          const std::vector<int64_t>& positions,
+                          const Rows& rows, int64_t num_positions) {
+  const auto check = [&](const std::string& place, int64_t position) {
+    if (position >= 0 && position < num_positions) return absl::OkStatus();
+    return InvalidOption(place,
+                         absl::StrCat("must be a row of the tables, from 0 to ",
+                                      num_positions - 1),
+                         absl::StrCat(position));
   };
-  if (positions.empty()) {
-    if (count <= num_rows) return absl::OkStatus();
-    return refuse(std::string(field), count - 1);
+  const std::string name(field);
+  if (rows.count > 0 && positions.empty()) {
+    ATTN_RETURN_IF_ERROR(check(name, rows.first));
+    return check(name, rows.first + (rows.count - 1));
   }
   for (size_t i = 0; i < positions.size(); ++i) {
-    if (positions[i] < 0 || positions[i] >= num_rows) {
-      return refuse(absl::StrCat(std::string(field), "[", i, "]"),
-                    positions[i]);
-    }
+    ATTN_RETURN_IF_ERROR(check(absl::StrCat(name, "[", i, "]"), positions[i]));
   }
   return absl::OkStatus();
+}
+
+// How a session counts differs: from p(0), and from the tokens' own places. The
+// sum of a legal offset and a length may leave int64; nobody can tell such
+// positions apart in f64, let alone in f32.
+int64_t FirstQueryPosition(const AttentionPlan& plan) {
+  if (!plan.has_session) return 0;
+  constexpr int64_t kFarthest = int64_t{1} << 62;
+  return std::clamp(plan.Offset(0), -kFarthest, kFarthest);
 }
 
 }  // namespace
@@ -140,17 +156,22 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   ATTN_RETURN_IF_ERROR(
       CheckNumber("params.rope.scaling_factor", rope.scaling_factor));
   ATTN_ASSIGN_OR_RETURN(const int64_t rotary_dim, RotaryDim(rope, g.head_dim));
-  ATTN_RETURN_IF_ERROR(CheckPositions(rope, g));
+  const Rows queries{FirstQueryPosition(plan), g.q_len};
+  const Rows keys{plan.past_len, g.kv_len - plan.past_len};
+  ATTN_RETURN_IF_ERROR(CheckPositions(rope, queries, keys));
   const bool has_tables = spec.rope_cos.is_present || spec.rope_sin.is_present;
   if (rope.base == 0 && !has_tables) return absl::OkStatus();
 
   plan.rope.rotary_dim = rotary_dim;
   plan.rope.is_interleaved = rope.is_interleaved;
+  plan.rope.turns_keys = !plan.has_session;
+  plan.rope.first_query_position = queries.first;
   plan.rope.positions = rope.positions;
   plan.rope.key_positions = rope.key_positions;
-  if (rope.key_positions.empty() && g.kv_len > 0) {
+  if (rope.key_positions.empty() && keys.count > 0) {
     plan.rope.key_positions = rope.positions;
   }
+  plan.rope.first_key_position = keys.first;
   plan.rope.base = double{rope.base};
   if (rope.scaling_factor > 0) {
     plan.rope.scaling_factor = double{rope.scaling_factor};
@@ -160,10 +181,9 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   ATTN_RETURN_IF_ERROR(CheckTables(spec, rope, plan));
   const int64_t num_rows = spec.rope_cos.dims[0];
   ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.positions",
-                                    plan.rope.positions, g.q_len, num_rows));
+                                    plan.rope.positions, queries, num_rows));
   ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.key_positions",
-                                    plan.rope.key_positions, g.kv_len,
-                                    num_rows));
+                                    plan.rope.key_positions, keys, num_rows));
   plan.rope.has_tables = true;
   plan.rope.table_dtype = spec.rope_cos.dtype;
   plan.cos_bytes = spec.rope_cos.data_bytes;

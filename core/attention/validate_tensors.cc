@@ -48,14 +48,6 @@ absl::Status CheckDataBytes(std::string_view field, const TensorSpec& tensor,
       absl::StrCat(tensor.data_bytes));
 }
 
-// One of query, key and value in the words of the layout.
-struct HeadsShape {
-  int64_t batch_size = 0;
-  int64_t num_heads = 0;
-  int64_t length = 0;
-  int64_t dim = 0;
-};
-
 // Which axis of `shape` each size is; for messages.
 struct Axes {
   int heads;
@@ -117,23 +109,6 @@ absl::StatusOr<int64_t> NumHeads(std::string_view field,
   return given;
 }
 
-absl::StatusOr<HeadsShape> ReadShape(std::string_view field,
-                                     std::string_view heads_option,
-                                     const TensorSpec& tensor, Layout layout,
-                                     int64_t given_heads) {
-  ATTN_RETURN_IF_ERROR(CheckRank(field, tensor, layout));
-  const Axes axes = AxesOf(layout);
-  ATTN_RETURN_IF_ERROR(CheckNotEmpty(field, tensor, axes.length));
-  HeadsShape shape;
-  ATTN_ASSIGN_OR_RETURN(shape.num_heads, NumHeads(field, heads_option, tensor,
-                                                  layout, given_heads));
-  shape.batch_size = tensor.dims[0];
-  shape.length = tensor.dims[static_cast<size_t>(axes.length)];
-  shape.dim = tensor.dims[static_cast<size_t>(axes.dim)];
-  if (layout == Layout::kBSE) shape.dim /= shape.num_heads;
-  return shape;
-}
-
 absl::Status CheckEqual(std::string_view field, std::string_view other,
                         int64_t found, int64_t expected) {
   if (found == expected) return absl::OkStatus();
@@ -166,18 +141,6 @@ absl::Status CheckKeyFits(const HeadsShape& query, const HeadsShape& key,
                        absl::StrCat("(num_q_heads) must be a multiple of ",
                                     Axis("key", axis), " (num_kv_heads)"),
                        absl::StrCat(query.num_heads, " vs ", key.num_heads));
-}
-
-absl::Status CheckValueFits(const HeadsShape& key, const HeadsShape& value,
-                            Layout layout) {
-  const Axes axes = AxesOf(layout);
-  ATTN_RETURN_IF_ERROR(CheckEqual("value.shape[0]", "key.shape[0]",
-                                  value.batch_size, key.batch_size));
-  ATTN_RETURN_IF_ERROR(CheckEqual(Axis("value", axes.length),
-                                  Axis("key", axes.length), value.length,
-                                  key.length));
-  return CheckEqual(Axis("value", axes.heads), Axis("key", axes.heads),
-                    value.num_heads, key.num_heads);
 }
 
 // Whether a mask axis of `found` broadcasts to `wanted`.
@@ -218,6 +181,41 @@ MaskStrides StridesOf(const TensorSpec& mask) {
 
 }  // namespace
 
+absl::StatusOr<HeadsShape> ReadShape(std::string_view field,
+                                     std::string_view heads_option,
+                                     const TensorSpec& tensor, Layout layout,
+                                     int64_t given_heads) {
+  ATTN_RETURN_IF_ERROR(CheckRank(field, tensor, layout));
+  const Axes axes = AxesOf(layout);
+  ATTN_RETURN_IF_ERROR(CheckNotEmpty(field, tensor, axes.length));
+  HeadsShape shape;
+  ATTN_ASSIGN_OR_RETURN(shape.num_heads, NumHeads(field, heads_option, tensor,
+                                                  layout, given_heads));
+  shape.batch_size = tensor.dims[0];
+  shape.length = tensor.dims[static_cast<size_t>(axes.length)];
+  shape.dim = tensor.dims[static_cast<size_t>(axes.dim)];
+  if (layout == Layout::kBSE) shape.dim /= shape.num_heads;
+  return shape;
+}
+
+absl::Status CheckValueFits(const HeadsShape& key, const HeadsShape& value,
+                            Layout layout) {
+  const Axes axes = AxesOf(layout);
+  ATTN_RETURN_IF_ERROR(CheckEqual("value.shape[0]", "key.shape[0]",
+                                  value.batch_size, key.batch_size));
+  ATTN_RETURN_IF_ERROR(CheckEqual(Axis("value", axes.length),
+                                  Axis("key", axes.length), value.length,
+                                  key.length));
+  return CheckEqual(Axis("value", axes.heads), Axis("key", axes.heads),
+                    value.num_heads, key.num_heads);
+}
+
+absl::Status CheckFloat(std::string_view field, DataType dtype) {
+  if (IsFloat(dtype)) return absl::OkStatus();
+  return InvalidTensor(absl::StrCat(Str(field), ".dtype"),
+                       "must be F32, F16, BF16 or F64", Found(dtype));
+}
+
 absl::Status CheckTensor(std::string_view field, const TensorSpec& tensor) {
   if (!tensor.is_present) {
     return InvalidTensor(field, "is required", "nothing");
@@ -242,10 +240,7 @@ absl::Status CheckTensor(std::string_view field, const TensorSpec& tensor) {
 }
 
 absl::Status CheckDtypes(const RequestSpec& spec) {
-  if (!IsFloat(spec.query.dtype)) {
-    return InvalidTensor("query.dtype", "must be F32, F16, BF16 or F64",
-                         Found(spec.query.dtype));
-  }
+  ATTN_RETURN_IF_ERROR(CheckFloat("query", spec.query.dtype));
   const std::string rule = absl::StrCat("must equal query.dtype ",
                                         Str(DataTypeName(spec.query.dtype)));
   if (spec.key.dtype != spec.query.dtype) {

@@ -12,6 +12,7 @@ namespace {
 constexpr char kReasonUrl[] = "attn/reason";
 constexpr char kFieldUrl[] = "attn/field";
 constexpr char kRetryUrl[] = "attn/retry_ns";
+constexpr char kFoundLengthUrl[] = "attn/found_length";
 
 // absl of Debian 12 has its own string_view.
 absl::string_view View(std::string_view text) {
@@ -22,11 +23,15 @@ void SetField(absl::Status& status, std::string_view field) {
   status.SetPayload(kFieldUrl, absl::Cord(View(field)));
 }
 
+std::string FieldMessage(std::string_view field, std::string_view rule,
+                         std::string_view found) {
+  return absl::StrCat(View(field), " ", View(rule), "; got ", View(found));
+}
+
 absl::Status FieldError(Reason reason, std::string_view field,
                         std::string_view rule, std::string_view found) {
-  absl::Status status = MakeError(
-      absl::StatusCode::kInvalidArgument, reason,
-      absl::StrCat(View(field), " ", View(rule), "; got ", View(found)));
+  absl::Status status = MakeError(absl::StatusCode::kInvalidArgument, reason,
+                                  FieldMessage(field, rule, found));
   SetField(status, field);
   return status;
 }
@@ -61,6 +66,28 @@ std::string_view ReasonName(Reason reason) {
       return "DRAINING";
     case Reason::kNotServed:
       return "NOT_SERVED";
+    case Reason::kKvMemory:
+      return "KV_MEMORY";
+    case Reason::kQuota:
+      return "QUOTA";
+    case Reason::kSessionNeverExisted:
+      return "SESSION_NEVER_EXISTED";
+    case Reason::kSessionExpired:
+      return "SESSION_EXPIRED";
+    case Reason::kSessionDeleted:
+      return "SESSION_DELETED";
+    case Reason::kServerRestarted:
+      return "SERVER_RESTARTED";
+    case Reason::kLengthMismatch:
+      return "LENGTH_MISMATCH";
+    case Reason::kSpecMismatch:
+      return "SPEC_MISMATCH";
+    case Reason::kMaxLength:
+      return "MAX_LENGTH";
+    case Reason::kSessionExists:
+      return "SESSION_EXISTS";
+    case Reason::kSnapshotDamaged:
+      return "SNAPSHOT_DAMAGED";
   }
   return "";
 }
@@ -107,6 +134,16 @@ absl::Status NotServed(std::string_view field, std::string_view value) {
   return status;
 }
 
+absl::Status LengthMismatch(std::string_view field, std::string_view rule,
+                            std::string_view found, int64_t found_length) {
+  absl::Status status =
+      MakeError(absl::StatusCode::kFailedPrecondition, Reason::kLengthMismatch,
+                FieldMessage(field, rule, found));
+  SetField(status, field);
+  status.SetPayload(kFoundLengthUrl, absl::Cord(absl::StrCat(found_length)));
+  return status;
+}
+
 Reason ReasonOf(const absl::Status& status) {
   return static_cast<Reason>(IntegerPayload(status, kReasonUrl).value_or(0));
 }
@@ -121,6 +158,10 @@ std::optional<Duration> RetryAfterOf(const absl::Status& status) {
   const auto nanoseconds = IntegerPayload(status, kRetryUrl);
   if (!nanoseconds.has_value()) return std::nullopt;
   return Duration(*nanoseconds);
+}
+
+std::optional<int64_t> FoundLengthOf(const absl::Status& status) {
+  return IntegerPayload(status, kFoundLengthUrl);
 }
 
 std::string PublicMessage(const absl::Status& status) {

@@ -1,10 +1,12 @@
 // Errors as core makes them: an absl::Status whose payloads say more than the
 // code does. `reason` tells apart causes that share a code, `field` is the path
-// of the request field at fault, `retry_after` says when a retry may help. The
-// server turns the payloads into google.rpc details (server/grpc_status.h);
-// core itself knows no gRPC.
+// of the request field at fault, `retry_after` says when a retry may help,
+// `found_length` how many tokens a session's layer really has. The server turns
+// the payloads into google.rpc details (server/grpc_status.h); core itself
+// knows no gRPC.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +26,17 @@ enum class Reason {
   kDeadlineUnreachable,
   kDraining,
   kNotServed,  // A part of the contract that this version does not build.
+  kKvMemory,
+  kQuota,
+  kSessionNeverExisted,
+  kSessionExpired,
+  kSessionDeleted,
+  kServerRestarted,
+  kLengthMismatch,
+  kSpecMismatch,
+  kMaxLength,
+  kSessionExists,
+  kSnapshotDamaged,
 };
 
 // "INVALID_TENSOR" and so on; "" for kNone.
@@ -49,6 +62,11 @@ absl::Status QueueFull(std::string_view message, Duration retry_after);
 // served yet.
 absl::Status NotServed(std::string_view field, std::string_view value = "");
 
+// FAILED_PRECONDITION / LENGTH_MISMATCH: `field` does not fit a layer of
+// `found_length` tokens; "<field> <rule>; got <found>".
+absl::Status LengthMismatch(std::string_view field, std::string_view rule,
+                            std::string_view found, int64_t found_length);
+
 // A status of any code with a reason.
 absl::Status MakeError(absl::StatusCode code, Reason reason,
                        std::string_view message);
@@ -57,6 +75,7 @@ absl::Status MakeError(absl::StatusCode code, Reason reason,
 Reason ReasonOf(const absl::Status& status);
 std::optional<std::string> FieldOf(const absl::Status& status);
 std::optional<Duration> RetryAfterOf(const absl::Status& status);
+std::optional<int64_t> FoundLengthOf(const absl::Status& status);
 
 // What a client may be told: at most 1024 characters, and nothing of what broke
 // inside.

@@ -51,10 +51,7 @@ AdmissionTicket::~AdmissionTicket() {
 absl::StatusOr<AdmissionTicket> Admission::Admit(const TaskFacts& task,
                                                  TimePoint now) {
   absl::MutexLock lock(&mutex_);
-  if (is_draining_) {
-    return MakeError(absl::StatusCode::kUnavailable, Reason::kDraining,
-                     "the server is shutting down");
-  }
+  ATTN_RETURN_IF_ERROR(CheckNotDraining());
   ATTN_RETURN_IF_ERROR(CheckDeadline(task, now));
   ATTN_RETURN_IF_ERROR(CheckRoom(task));
   ++queued_tasks_;
@@ -68,6 +65,17 @@ absl::StatusOr<AdmissionTicket> Admission::Admit(const TaskFacts& task,
   ticket.bytes_ = task.bytes;
   ticket.left_cost_ = task.cost;
   return ticket;
+}
+
+absl::Status Admission::CheckOpen() const {
+  absl::MutexLock lock(&mutex_);
+  return CheckNotDraining();
+}
+
+absl::Status Admission::CheckNotDraining() const {
+  if (!is_draining_) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kUnavailable, Reason::kDraining,
+                   "the server is shutting down");
 }
 
 double Admission::EstimatedSeconds(double cost) const {

@@ -62,6 +62,9 @@ class Admission {
   // which there will be room, UNAVAILABLE / DRAINING.
   absl::StatusOr<AdmissionTicket> Admit(const TaskFacts& task, TimePoint now);
 
+  // UNAVAILABLE / DRAINING once StartDraining was called.
+  absl::Status CheckOpen() const;
+
   // The task left the queue for a batch.
   void Started(AdmissionTicket& ticket);
   // One worker worked off `cost` of a started task in `time`.
@@ -83,6 +86,7 @@ class Admission {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(const TaskFacts& task) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckNotDraining() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status CheckDeadline(const TaskFacts& task, TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Publish() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

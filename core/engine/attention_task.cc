@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/base/checked_math.h"
 
 namespace attn {
@@ -78,11 +79,20 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
                  .value = input_at_.value,
                  .mask = input_at_.mask,
                  .rotation = rotation,
+                 .paged = {},
                  .output = reply.Take(plan_.output_bytes),
                  .lse = reply.Take(plan_.lse_bytes),
                  .weights = reply.Take(plan_.weights_bytes),
                  .top_indices = reply.Take(plan_.top_bytes),
                  .top_probabilities = reply.Take(plan_.top_bytes)};
+}
+
+void AttentionTask::Attach(KvSnapshot snapshot) {
+  ATTN_CHECK(plan_.has_session && snapshot.length == plan_.geometry.kv_len);
+  snapshot_ = std::move(snapshot);
+  buffers_at_.paged = {.pages = snapshot_.pages.data(),
+                       .first_page = snapshot_.first_token / kPageTokens,
+                       .format = snapshot_.format};
 }
 
 absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,

@@ -24,6 +24,7 @@
 #include "core/attention/tile_gemm.h"
 #include "core/batching/admission.h"
 #include "core/batching/task.h"
+#include "core/kv_cache/kv_layer.h"
 #include "core/memory/buffer_pool.h"
 #include "core/memory/scratch_arena.h"
 
@@ -73,6 +74,10 @@ class AttentionTask final : public Task {
   std::byte* cos() { return input_at_.cos; }
   std::byte* sin() { return input_at_.sin; }
 
+  // The pages of a plan with a session, kept until the task ends. Once, before
+  // it is submitted.
+  void Attach(KvSnapshot snapshot);
+
   // The results, sized by the plan; meaningful once done with an OK status.
   const std::byte* output() const { return buffers_at_.output; }
   const std::byte* lse() const { return buffers_at_.lse; }
@@ -114,6 +119,7 @@ class AttentionTask final : public Task {
   const int64_t num_units_;
 
   Buffers buffers_;
+  KvSnapshot snapshot_;
   InputPointers input_at_;
   RequestBuffers buffers_at_;
   // The worker that comes first turns positions into cosines, for all.

@@ -302,6 +302,7 @@ void Engine::Conclude(AttentionTask& task) {
                  .compute = now - start};
   task.status_ = StatusOf(outcome);
   task.buffers_.inputs = PooledBuffer();
+  task.snapshot_ = KvSnapshot();
   task.ticket_ = AdmissionTicket();
   if (outcome == Outcome::kShed) metrics_.TaskShed(Reason::kDraining);
   metrics_.TaskFinished(outcome, task.facts().kind, task.times_);

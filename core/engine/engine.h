@@ -76,6 +76,9 @@ class Engine {
   // item. No effect on a task that is done.
   void Cancel(const AttentionTaskPtr& task);
 
+  // UNAVAILABLE / DRAINING once the drain began; for calls that are no tasks.
+  absl::Status CheckServing() const { return admission_.CheckOpen(); }
+
   // Counts a request that was refused before Prepare, or by it.
   void CountRefusal(const absl::Status& status);
 

@@ -25,6 +25,7 @@ double MeanKeysSeen(const AttentionPlan& plan, int64_t b) {
       .is_causal = plan.params.causal != CausalMode::kNone,
       .left_window = plan.params.left_window,
       .right_window = plan.params.right_window,
+      .kv_first = plan.kv_first,
       .kv_limit = std::min(plan.KvLength(b), plan.mask_kv_len)};
   const int64_t q_len = plan.geometry.q_len;
   const int64_t samples = std::min(q_len, kSampledRows);

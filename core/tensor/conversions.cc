@@ -151,6 +151,7 @@ void ConvertToF32(DataType dtype, const std::byte* from, int64_t n,
 
 void ConvertFromF32(const float* from, int64_t n, DataType dtype,
                     std::byte* to) {
+  if (n == 0) return;  // An empty tensor may lie at null.
   if (dtype == DataType::kF32) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
   } else if (dtype == DataType::kF64) {
@@ -165,6 +166,7 @@ void ConvertFromF32(const float* from, int64_t n, DataType dtype,
 
 void ConvertToF64(DataType dtype, const std::byte* from, int64_t n,
                   double* to) {
+  if (n == 0) return;  // An empty tensor may lie at null.
   if (dtype == DataType::kF64) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(double));
     return;
@@ -180,6 +182,7 @@ void ConvertToF64(DataType dtype, const std::byte* from, int64_t n,
 
 void ConvertFromF64(const double* from, int64_t n, DataType dtype,
                     std::byte* to) {
+  if (n == 0) return;  // An empty tensor may lie at null.
   if (dtype == DataType::kF64) {
     std::memcpy(to, from, static_cast<size_t>(n) * sizeof(double));
     return;

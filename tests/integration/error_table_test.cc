@@ -82,20 +82,18 @@ TEST_F(ErrorTableTest, InvalidOptionNamesFieldRuleAndNumbers) {
   EXPECT_EQ(client::ErrorReason(status), "INVALID_OPTION");
 }
 
-TEST_F(ErrorTableTest, NotServedYetIsUnimplementedByName) {
+TEST_F(ErrorTableTest, UnknownSessionIsNotFoundWithItsReason) {
   client::AttendRequest request = Valid();
   request.session = client::SessionRef{.session_id = "s"};
   const absl::Status status = Attend(request);
-  EXPECT_EQ(status.code(), StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "session is not served by this version");
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_EQ(status.message(), "session_id s names no session");
+  EXPECT_EQ(client::ErrorReason(status), "SESSION_NEVER_EXISTED");
 }
 
-TEST_F(ErrorTableTest, EverySessionMethodIsUnimplementedByName) {
+TEST_F(ErrorTableTest, SnapshotsAreUnimplementedByName) {
   v1::Session reply;
-  for (const char* method :
-       {"CreateSession", "ForkSession", "TruncateSession", "AppendKv",
-        "GetSession", "ListSessions", "DeleteSession", "ExportSession",
-        "ImportSession"}) {
+  for (const char* method : {"ExportSession", "ImportSession"}) {
     const std::string path = std::string("/attn.v1.SessionService/") + method;
     const absl::Status status = SendRaw(path.c_str(), "", reply);
     EXPECT_EQ(status.code(), StatusCode::kUnimplemented) << method;

@@ -92,8 +92,6 @@ Violations OfTheMessage() {
        [](Draft& d) { d.request.set_request_id(std::string(257, 'x')); }},
       {"priority is known",
        [](Draft& d) { d.request.set_priority(static_cast<v1::Priority>(9)); }},
-      {"session is not served yet",
-       [](Draft& d) { d.request.mutable_session()->set_session_id("s"); }},
       {"dtype and shape of every tensor can be decoded",
        // query (2) of 3 bytes: packed shape (2) of 1 byte, a cut varint.
        [](Draft& d) { d.trailing = "\x12\x03\x12\x01\x80"; }},

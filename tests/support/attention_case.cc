@@ -149,7 +149,8 @@ RequestBuffers AttentionCase::Inputs() const {
           .rotation = {.given_cos = cos.data(),
                        .given_sin = sin.data(),
                        .query = query_turns,
-                       .key = key_turns}};
+                       .key = key_turns},
+          .paged = {}};
 }
 
 std::vector<double> ToDoubles(DataType dtype,

@@ -22,8 +22,10 @@ void CopyFrom(const std::byte* from, std::vector<std::byte>& to) {
 
 void CopyInputs(const AttentionCase& c, AttentionTask& task) {
   CopyTo(task.query(), c.query);
-  CopyTo(task.key(), c.key);
-  CopyTo(task.value(), c.value);
+  if (!task.plan().has_session) {
+    CopyTo(task.key(), c.key);
+    CopyTo(task.value(), c.value);
+  }
   CopyTo(task.mask(), c.mask);
   CopyTo(task.cos(), c.cos);
   CopyTo(task.sin(), c.sin);

@@ -11,9 +11,10 @@ namespace attn::test {
 namespace {
 
 AttentionOutputs Run(const AttentionCase& c, const TileGemm& gemm,
-                     const KernelChoice& choice) {
+                     const KernelChoice& choice, const PagedKv& pages) {
   AttentionOutputs outputs(c.plan);
   RequestBuffers buffers = c.Inputs();
+  buffers.paged = pages;
   outputs.AddTo(buffers);
   ScratchArena arena;
   const Geometry& g = c.plan.geometry;
@@ -47,12 +48,12 @@ TileShape TileOf(const AttentionPlan& plan, KernelKind kind) {
 }  // namespace
 
 AttentionOutputs RunKernel(const AttentionCase& c, const TileGemm& gemm) {
-  return Run(c, gemm, ChooseKernel(c.plan));
+  return Run(c, gemm, ChooseKernel(c.plan), {});
 }
 
 AttentionOutputs RunKernel(const AttentionCase& c, const TileGemm& gemm,
-                           KernelKind kind) {
-  return Run(c, gemm, {kind, TileOf(c.plan, kind)});
+                           KernelKind kind, const PagedKv& pages) {
+  return Run(c, gemm, {kind, TileOf(c.plan, kind)}, pages);
 }
 
 const TileGemm& DefaultGemm() {

@@ -13,8 +13,10 @@ AttentionOutputs RunKernel(const AttentionCase& attention_case,
                            const TileGemm& gemm);
 
 // This kernel, in its own tiles. REQUIRES: the kernel can run the case.
+// With pages, keys and values are read from there.
 AttentionOutputs RunKernel(const AttentionCase& attention_case,
-                           const TileGemm& gemm, KernelKind kind);
+                           const TileGemm& gemm, KernelKind kind,
+                           const PagedKv& pages = {});
 
 // The tile GEMM of this build, made once.
 const TileGemm& DefaultGemm();

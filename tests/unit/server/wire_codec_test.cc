@@ -153,10 +153,27 @@ TEST(WireCodecTest, EveryTruncationIsAnErrorOrAMessage) {
 
 TEST(WireCodecTest, RefusedItemsKeepTheirRequestId) {
   v1::AttendRequest request = FullRequest();
-  request.mutable_session()->set_session_id("s");
+  request.set_priority(static_cast<v1::Priority>(9));
   const DecodedRequest decoded = Message(request.SerializeAsString()).Decode();
-  EXPECT_EQ(decoded.status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(decoded.status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(decoded.request_id, "id-7");
+}
+
+TEST(WireCodecTest, SessionIsRead) {
+  v1::AttendRequest request = FullRequest();
+  EXPECT_FALSE(
+      Message(request.SerializeAsString()).Decode().session.has_value());
+  request.mutable_session()->set_session_id("s-1");
+  request.mutable_session()->set_layer(7);
+  auto decoded = Message(request.SerializeAsString()).Decode();
+  ASSERT_TRUE(decoded.session.has_value());
+  EXPECT_EQ(decoded.session->session_id, "s-1");
+  EXPECT_EQ(decoded.session->layer, 7);
+  EXPECT_FALSE(decoded.session->expected_length.has_value());
+  // Beyond int64: cut to what no layer reaches, so that sums stay in range.
+  request.mutable_session()->set_expected_length(~uint64_t{0});
+  decoded = Message(request.SerializeAsString()).Decode();
+  EXPECT_EQ(decoded.session->expected_length, int64_t{1} << 62);
 }
 
 TEST(WireCodecTest, RotationIsReadAndItsTablesAreFound) {
@@ -195,11 +212,9 @@ struct Refusal {
   const char* field;
 };
 
-TEST(WireCodecTest, WhatIsNotServedOrNotLegalIsRefusedByName) {
-  constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+TEST(WireCodecTest, WhatIsNotLegalIsRefusedByName) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   const Refusal refusals[] = {
-      {[](auto& r) { r.mutable_session(); }, kUnimplemented, "session"},
       {[](auto& r) { r.set_priority(static_cast<v1::Priority>(9)); }, kInvalid,
        "priority"},
       {[](auto& r) { r.set_request_id(std::string(257, 'x')); }, kInvalid,

@@ -43,6 +43,12 @@ struct Tensor {
   std::vector<float> floats;
 };
 
+Problem ProblemOf(const Tensor& value) {
+  Problem problem;
+  problem.value = value.View();
+  return problem;
+}
+
 constexpr DataType kDtypes[] = {DataType::kF32, DataType::kF16,
                                 DataType::kBF16};
 
@@ -58,8 +64,8 @@ TEST(PackTest, KeysAreTransposedAtEveryShape) {
                                   kUntouched);
         Problem problem;
         problem.key = key.View();
-        PackKeyTile(problem, 5, num_keys, widened.data(), stride,
-                    packed.data());
+        PackKeyTile(problem, 5, num_keys,
+                    {widened.data(), packed.data(), stride});
         for (int64_t d = 0; d < dim; ++d) {
           for (int64_t j = 0; j < stride; ++j) {
             ASSERT_EQ(packed[static_cast<size_t>(d * stride + j)],
@@ -96,7 +102,7 @@ TEST(PackTest, ValuesAreWidenedInPlace) {
   for (const DataType dtype : kDtypes) {
     const Tensor value(dtype, 1, 20, 7);
     std::vector<float> packed(9 * 7 + 1, kUntouched);
-    EXPECT_TRUE(PackValueTile(value.View(), 3, 9, packed.data()));
+    EXPECT_TRUE(PackValueTile(ProblemOf(value), 3, 9, packed.data()).is_finite);
     for (int64_t i = 0; i < 9 * 7; ++i) {
       ASSERT_EQ(packed[static_cast<size_t>(i)], value.At(0, 3 + i / 7, i % 7));
     }
@@ -113,7 +119,9 @@ TEST(PackTest, EveryPlaceOfANonFiniteValueIsNoticed) {
         ConvertFromF32(&poison, 1, dtype,
                        value.bytes.data() + i * ElementBytes(dtype));
         std::vector<float> packed(55);
-        ASSERT_FALSE(PackValueTile(value.View(), 0, 11, packed.data())) << i;
+        ASSERT_FALSE(
+            PackValueTile(ProblemOf(value), 0, 11, packed.data()).is_finite)
+            << i;
         value.bytes = clean;
       }
     }
@@ -127,7 +135,7 @@ TEST(PackTest, LargeFiniteValuesAreFinite) {
     std::memcpy(value.bytes.data() + i * 4, &largest, 4);
   }
   std::vector<float> packed(99);
-  EXPECT_TRUE(PackValueTile(value.View(), 0, 33, packed.data()));
+  EXPECT_TRUE(PackValueTile(ProblemOf(value), 0, 33, packed.data()).is_finite);
   EXPECT_THAT(packed, Each(largest));
 }
 
@@ -135,7 +143,7 @@ TEST(PackTest, NonFiniteValuesBeyondTheTileDoNotCount) {
   Tensor value(DataType::kF32, 1, 4, 3);
   std::memset(value.bytes.data() + 2 * 3 * 4, 0xff, 2 * 3 * 4);  // Rows 2, 3.
   std::vector<float> packed(6);
-  EXPECT_TRUE(PackValueTile(value.View(), 0, 2, packed.data()));
+  EXPECT_TRUE(PackValueTile(ProblemOf(value), 0, 2, packed.data()).is_finite);
 }
 
 }  // namespace

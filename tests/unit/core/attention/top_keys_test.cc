@@ -107,11 +107,12 @@ TYPED_TEST(TopKeysTest, LowestFiniteScoreIsAllowed) {
 }
 
 TYPED_TEST(TopKeysTest, NanCountsAsInfinity) {
-  constexpr auto nan = TestFixture::kNan;
-  constexpr auto infinity = TestFixture::kInfinity;
-  const auto top = TestFixture::Top({1, infinity, 7, nan, infinity}, 4);
+  constexpr auto kNotANumber = TestFixture::kNan;
+  constexpr auto kInfinite = TestFixture::kInfinity;
+  const auto top =
+      TestFixture::Top({1, kInfinite, 7, kNotANumber, kInfinite}, 4);
   EXPECT_THAT(top.keys, ElementsAre(1, 3, 4, 2));
-  EXPECT_THAT(top.scores, ElementsAre(infinity, infinity, infinity, 7));
+  EXPECT_THAT(top.scores, ElementsAre(kInfinite, kInfinite, kInfinite, 7));
 }
 
 TYPED_TEST(TopKeysTest, KeysAreCountedFromTheFirstOfTheTile) {

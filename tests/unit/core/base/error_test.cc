@@ -61,16 +61,43 @@ TEST(ErrorTest, OtherStatusesHaveNoParts) {
     EXPECT_EQ(ReasonOf(status), Reason::kNone);
     EXPECT_EQ(FieldOf(status), std::nullopt);
     EXPECT_EQ(RetryAfterOf(status), std::nullopt);
+    EXPECT_EQ(FoundLengthOf(status), std::nullopt);
   }
+}
+
+TEST(ErrorTest, LengthMismatchCarriesTheFoundLength) {
+  const absl::Status status = LengthMismatch(
+      "session.expected_length", "must equal the layer's length", "5 vs 7", 7);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(
+      status.message(),
+      "session.expected_length must equal the layer's length; got 5 vs 7");
+  EXPECT_EQ(ReasonOf(status), Reason::kLengthMismatch);
+  EXPECT_EQ(FieldOf(status), "session.expected_length");
+  EXPECT_EQ(FoundLengthOf(status), 7);
 }
 
 TEST(ErrorTest, EveryReasonSurvivesTheRoundTripUnderItsOwnName) {
   std::set<std::string_view> names;
-  constexpr Reason kAll[] = {
-      Reason::kNone,          Reason::kInvalidTensor,
-      Reason::kInvalidOption, Reason::kRequestTooLarge,
-      Reason::kQueueFull,     Reason::kDeadlineUnreachable,
-      Reason::kDraining,      Reason::kNotServed};
+  constexpr Reason kAll[] = {Reason::kNone,
+                             Reason::kInvalidTensor,
+                             Reason::kInvalidOption,
+                             Reason::kRequestTooLarge,
+                             Reason::kQueueFull,
+                             Reason::kDeadlineUnreachable,
+                             Reason::kDraining,
+                             Reason::kNotServed,
+                             Reason::kKvMemory,
+                             Reason::kQuota,
+                             Reason::kSessionNeverExisted,
+                             Reason::kSessionExpired,
+                             Reason::kSessionDeleted,
+                             Reason::kServerRestarted,
+                             Reason::kLengthMismatch,
+                             Reason::kSpecMismatch,
+                             Reason::kMaxLength,
+                             Reason::kSessionExists,
+                             Reason::kSnapshotDamaged};
   for (const Reason reason : kAll) {
     EXPECT_EQ(ReasonOf(MakeError(absl::StatusCode::kUnknown, reason, "m")),
               reason);
@@ -87,6 +114,17 @@ TEST(ErrorTest, ReasonNamesAreThoseOfTheContract) {
   EXPECT_EQ(ReasonName(Reason::kQueueFull), "QUEUE_FULL");
   EXPECT_EQ(ReasonName(Reason::kDeadlineUnreachable), "DEADLINE_UNREACHABLE");
   EXPECT_EQ(ReasonName(Reason::kDraining), "DRAINING");
+  EXPECT_EQ(ReasonName(Reason::kKvMemory), "KV_MEMORY");
+  EXPECT_EQ(ReasonName(Reason::kQuota), "QUOTA");
+  EXPECT_EQ(ReasonName(Reason::kSessionNeverExisted), "SESSION_NEVER_EXISTED");
+  EXPECT_EQ(ReasonName(Reason::kSessionExpired), "SESSION_EXPIRED");
+  EXPECT_EQ(ReasonName(Reason::kSessionDeleted), "SESSION_DELETED");
+  EXPECT_EQ(ReasonName(Reason::kServerRestarted), "SERVER_RESTARTED");
+  EXPECT_EQ(ReasonName(Reason::kLengthMismatch), "LENGTH_MISMATCH");
+  EXPECT_EQ(ReasonName(Reason::kSpecMismatch), "SPEC_MISMATCH");
+  EXPECT_EQ(ReasonName(Reason::kMaxLength), "MAX_LENGTH");
+  EXPECT_EQ(ReasonName(Reason::kSessionExists), "SESSION_EXISTS");
+  EXPECT_EQ(ReasonName(Reason::kSnapshotDamaged), "SNAPSHOT_DAMAGED");
 }
 
 TEST(ErrorTest, PublicMessageHidesWhatBrokeInside) {

@@ -167,6 +167,16 @@ TEST(ConversionsF64ToF64Test, KeepsEveryBitAtAnyAlignment) {
   EXPECT_EQ(std::memcmp(back + 1, from, sizeof(from)), 0);
 }
 
+// Under UBSan a memcpy from or to null is an error.
+TEST(ConversionsOfNothingTest, MayLieAtNull) {
+  for (const DataType dtype :
+       {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kF64}) {
+    ConvertToF64(dtype, nullptr, 0, nullptr);
+    ConvertFromF64(nullptr, 0, dtype, nullptr);
+    ConvertFromF32(nullptr, 0, dtype, nullptr);
+  }
+}
+
 TEST(ConversionsF32ToF64Test, IsExactAndMayLieAnywhere) {
   const float from[] = {0.1f, -3e38f, 1e-45f};
   std::byte bytes[3 * 8 + 1];

@@ -1,0 +1,246 @@
+#include "core/kv_cache/kv_layer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/check.h"
+#include "core/base/checked_math.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/kv_cache/page_blocks.h"
+
+namespace attn {
+
+PagedHead KvSnapshot::Head(int64_t kv_head) const {
+  static constexpr const std::byte* kNoPages = nullptr;
+  PagedHead head;
+  head.pages = pages.empty() ? &kNoPages : pages.data();
+  head.first_page = first_token / kPageTokens;
+  head.dtype = format.dtype;
+  head.key_offset = format.KeyOffset(kv_head);
+  head.value_offset = format.ValueOffset(kv_head);
+  return head;
+}
+
+KvLayer::KvLayer(PagePool& pool, const KvFormat& format, int64_t window,
+                 int64_t max_length)
+    : pool_(pool), format_(format), window_(window), max_length_(max_length) {}
+
+KvLayer::~KvLayer() { DropLastPages(std::ssize(pages_)); }
+
+int64_t KvLayer::NumPages(int64_t tokens) {
+  return DivideUp(tokens, kPageTokens);
+}
+
+int64_t KvLayer::FirstSeen(int64_t position) const {
+  return window_ == 0 ? 0 : std::max<int64_t>(0, position - window_ + 1);
+}
+
+absl::StatusOr<KvAppend> KvLayer::BeginAppend(
+    const AppendKey& key, std::optional<int64_t> expected_length) {
+  ATTN_CHECK(key.num_tokens >= 0);
+  KvAppend append(*this);
+  append.key_ = key;
+  append.num_tokens_ = key.num_tokens;
+  append.start_ = length_;
+  if (expected_length.has_value() && *expected_length != length_) {
+    append.is_repeat_ = last_append_.has_value() && last_append_->key == key &&
+                        last_append_->start == *expected_length;
+    if (!append.is_repeat_) {
+      return LengthMismatch(
+          "session.expected_length", "must equal the layer's length",
+          absl::StrCat(*expected_length, " vs ", length_), length_);
+    }
+    append.start_ = last_append_->start;
+    return append;
+  }
+  if (key.num_tokens > max_length_ - length_) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, Reason::kMaxLength,
+        absl::StrCat("key: the layer's length must stay within the session's "
+                     "max_length of ",
+                     max_length_, "; got ", length_, " + ", key.num_tokens));
+  }
+  ATTN_RETURN_IF_ERROR(AddPages(append));
+  return append;
+}
+
+// The last page first, unless it is full; then new ones.
+absl::Status KvLayer::AddPages(KvAppend& append) {
+  if (append.num_tokens_ == 0) return absl::OkStatus();
+  const int64_t first = append.start_ / kPageTokens;
+  const int64_t end = NumPages(append.start_ + append.num_tokens_);
+  append.pages_.reserve(static_cast<size_t>(end - first));
+  if (tail_tokens() > 0) {
+    const PageRef& tail = pages_.back();
+    append.is_in_place_ = is_tail_own_ || tail.is_sole();
+    if (!append.is_in_place_) {
+      ATTN_ASSIGN_OR_RETURN(PageRef copy, CopyTail());
+      append.pages_.push_back(std::move(copy));
+    } else {
+      if (!is_tail_own_) ClearPlaces(tail.data(), tail_tokens());
+      append.pages_.push_back(tail);
+    }
+  }
+  while (std::ssize(append.pages_) < end - first) {
+    ATTN_ASSIGN_OR_RETURN(PageRef page, pool_.Allocate(format_.page_bytes()));
+    append.pages_.push_back(std::move(page));
+  }
+  return absl::OkStatus();
+}
+
+// Only places that this layer shows: others may be being written.
+absl::StatusOr<PageRef> KvLayer::CopyTail() const {
+  ATTN_ASSIGN_OR_RETURN(PageRef copy, pool_.Allocate(format_.page_bytes()));
+  const std::byte* from = pages_.back().data();
+  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
+    CopyTokens(BlocksOf(format_, from, head), tail_tokens(),
+               BlocksOf(format_, copy.data(), head));
+  }
+  return copy;
+}
+
+void KvLayer::ClearPlaces(std::byte* page, int64_t place) const {
+  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
+    ClearTokens(BlocksOf(format_, page, head), place);
+  }
+}
+
+KvAppend::KvAppend(KvAppend&& other) noexcept
+    : layer_(std::exchange(other.layer_, nullptr)),
+      start_(other.start_),
+      num_tokens_(other.num_tokens_),
+      is_repeat_(other.is_repeat_),
+      is_in_place_(other.is_in_place_),
+      key_(other.key_),
+      pages_(std::move(other.pages_)) {}
+
+KvAppend::~KvAppend() {
+  if (layer_ == nullptr || !is_in_place_ || pages_.empty()) return;
+  layer_->ClearPlaces(pages_.front().data(), start_ % kPageTokens);
+}
+
+void KvAppend::Write(int64_t kv_head, int64_t token, int64_t n,
+                     const float* keys, const float* values) {
+  if (n == 0) return;
+  const int64_t place = token % kPageTokens;
+  ATTN_CHECK(layer_ != nullptr && !is_repeat_ && n > 0 && token >= start_ &&
+             token + n <= start_ + num_tokens_ && place + n <= kPageTokens);
+  const int64_t page = token / kPageTokens - start_ / kPageTokens;
+  const KvFormat& format = layer_->format_;
+  ATTN_CHECK(kv_head >= 0 && kv_head < format.num_kv_heads);
+  const TokenRun run{.place = place, .n = n, .keys = keys, .values = values};
+  WriteTokens(run, BlocksOf(format, pages_[page].data(), kv_head));
+}
+
+void KvAppend::Commit() {
+  ATTN_CHECK(layer_ != nullptr);
+  KvLayer& layer = *std::exchange(layer_, nullptr);
+  if (!is_repeat_ && num_tokens_ > 0) layer.Show(*this);
+  pages_.clear();
+}
+
+void KvLayer::Show(KvAppend& append) {
+  const bool has_tail = tail_tokens() > 0;
+  if (has_tail && !append.is_in_place_) DropLastPages(1);
+  for (PageRef& page : append.pages_) {
+    const bool is_there = append.is_in_place_ && &page == &append.pages_[0];
+    if (is_there) continue;
+    page.AddOwner();
+    pages_.push_back(std::move(page));
+  }
+  length_ += append.num_tokens_;
+  is_tail_own_ = true;
+  last_append_ = LastAppend{append.start_, append.key_};
+  DropFirstPages(FirstSeen(append.start_) / kPageTokens - first_page_);
+}
+
+KvSnapshot KvLayer::Snapshot() const {
+  KvSnapshot snapshot;
+  snapshot.format = format_;
+  snapshot.length = length_;
+  snapshot.first_token = first_token();
+  snapshot.refs = pages_;
+  snapshot.pages.reserve(pages_.size());
+  for (const PageRef& page : pages_) snapshot.pages.push_back(page.data());
+  return snapshot;
+}
+
+absl::Status KvLayer::CheckKeeps(int64_t length) const {
+  if (length < 0) {
+    return InvalidOption("length", "must be at least 0", absl::StrCat(length));
+  }
+  if (length > length_) {
+    return LengthMismatch("length", "must be at most the layer's length",
+                          absl::StrCat(length, " vs ", length_), length_);
+  }
+  const bool is_kept = length == 0 || (length >= first_token() &&
+                                       FirstSeen(length) >= first_token());
+  if (is_kept) return absl::OkStatus();
+  return LengthMismatch(
+      "length", "must lie where the window's tokens are still kept",
+      absl::StrCat(length, ", kept from ", first_token(), ", window ", window_),
+      length_);
+}
+
+absl::Status KvLayer::Truncate(int64_t length) {
+  ATTN_RETURN_IF_ERROR(CheckKeeps(length));
+  if (length == length_) return absl::OkStatus();
+  if (length == 0) {
+    DropLastPages(std::ssize(pages_));
+    first_page_ = 0;
+  } else {
+    DropLastPages(std::ssize(pages_) + first_page_ - NumPages(length));
+  }
+  length_ = length;
+  is_tail_own_ = false;
+  last_append_.reset();
+  return absl::OkStatus();
+}
+
+absl::Status KvLayer::ForkFrom(const KvLayer& source, int64_t length) {
+  ATTN_CHECK(length_ == 0 && pages_.empty() && &source != this);
+  ATTN_CHECK(format_.page_bytes() == source.format_.page_bytes());
+  ATTN_RETURN_IF_ERROR(source.CheckKeeps(length));
+  first_page_ = length == 0 ? 0 : source.first_page_;
+  const int64_t count = NumPages(length) - first_page_;
+  pages_.reserve(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    pages_.push_back(source.pages_[i]);
+    pages_.back().AddOwner();
+  }
+  length_ = length;
+  is_tail_own_ = false;
+  last_append_.reset();
+  return absl::OkStatus();
+}
+
+void KvLayer::DropFirstPages(int64_t count) {
+  if (count <= 0) return;
+  for (int64_t i = 0; i < count; ++i) pages_[i].DropOwner();
+  pages_.erase(pages_.begin(), pages_.begin() + count);
+  first_page_ += count;
+}
+
+void KvLayer::DropLastPages(int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    pages_.back().DropOwner();
+    pages_.pop_back();
+  }
+}
+
+int64_t KvLayer::kv_bytes() const {
+  return std::ssize(pages_) * format_.page_bytes();
+}
+
+int64_t KvLayer::shared_bytes() const {
+  const auto num_shared =
+      std::count_if(pages_.begin(), pages_.end(),
+                    [](const PageRef& page) { return page.is_shared(); });
+  return num_shared * format_.page_bytes();
+}
+
+}  // namespace attn

@@ -1,0 +1,23 @@
+// The reactor of SessionService.AppendKv.
+#pragma once
+
+#include "server/unary_calls.h"
+
+namespace attn {
+
+// One append; done when it returns, without the engine.
+class AppendCall final : public UnaryCall {
+ public:
+  AppendCall(const AttendContext& context, grpc::CallbackServerContext& call,
+             grpc::ByteBuffer& response);
+
+  void Run(const grpc::ByteBuffer& request);
+
+ private:
+  // The layer's length after it.
+  absl::StatusOr<int64_t> Append(const FragmentedBytes& bytes);
+
+  grpc::ByteBuffer& response_;
+};
+
+}  // namespace attn

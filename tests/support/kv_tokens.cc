@@ -1,0 +1,131 @@
+#include "tests/support/kv_tokens.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
+#include "core/tensor/conversions.h"
+
+namespace attn::test {
+namespace {
+
+uint64_t Mix(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+// In [-100, 100], never 0.
+float Element(uint64_t id, int64_t head, int64_t dim, bool is_value) {
+  const auto place = static_cast<uint64_t>(head * 4096 + dim * 2 + is_value);
+  const uint64_t bits = Mix(id * 0x9e3779b97f4a7c15u + place);
+  const auto magnitude = static_cast<float>(1 + bits % 100);
+  return (bits >> 32) % 2 == 0 ? magnitude : -magnitude;
+}
+
+float Widen(DataType dtype, const std::byte* from) {
+  float value;
+  ConvertToF32(dtype, from, 1, 1.0f, &value);
+  return value;
+}
+
+// An element of a page, by token.
+float Key(const PagedHead& head, int64_t token, int64_t dim) {
+  const int64_t offset = dim * kPageTokens + token % kPageTokens;
+  return Widen(head.dtype, head.KeyBlock(token / kPageTokens) +
+                               offset * ElementBytes(head.dtype));
+}
+float Value(const PagedHead& head, int64_t token, int64_t dim, int64_t dims) {
+  const int64_t offset = token % kPageTokens * dims + dim;
+  return Widen(head.dtype, head.ValueBlock(token / kPageTokens) +
+                               offset * ElementBytes(head.dtype));
+}
+
+}  // namespace
+
+TokenIds IdsFrom(uint64_t first, int64_t n) {
+  TokenIds ids(static_cast<size_t>(n));
+  std::iota(ids.begin(), ids.end(), first);
+  return ids;
+}
+
+AppendKey KeyOf(const TokenIds& ids) {
+  AppendKey key{.num_tokens = std::ssize(ids)};
+  for (const uint64_t id : ids) key.hash_low = Mix(key.hash_low + id + 1);
+  key.hash_high = Mix(key.hash_low);
+  return key;
+}
+
+void WriteIds(KvAppend& append, const KvFormat& format, const TokenIds& ids,
+              int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end;) {
+    const int64_t token = append.start() + i;
+    const int64_t n = std::min(end - i, kPageTokens - token % kPageTokens);
+    for (int64_t head = 0; head < format.num_kv_heads; ++head) {
+      std::vector<float> keys, values;
+      for (int64_t t = i; t < i + n; ++t) {
+        for (int64_t d = 0; d < format.head_dim; ++d) {
+          keys.push_back(Element(ids[t], head, d, false));
+        }
+        for (int64_t d = 0; d < format.value_head_dim; ++d) {
+          values.push_back(Element(ids[t], head, d, true));
+        }
+      }
+      append.Write(head, token, n, keys.data(), values.data());
+    }
+    i += n;
+  }
+}
+
+absl::Status AppendIds(KvLayer& layer, const KvFormat& format,
+                       const TokenIds& ids,
+                       std::optional<int64_t> expected_length) {
+  ATTN_ASSIGN_OR_RETURN(KvAppend append,
+                        layer.BeginAppend(KeyOf(ids), expected_length));
+  if (!append.is_repeat()) WriteIds(append, format, ids, 0, std::ssize(ids));
+  append.Commit();
+  return absl::OkStatus();
+}
+
+std::string CompareWithIds(const KvSnapshot& snapshot, const TokenIds& ids) {
+  if (snapshot.length != std::ssize(ids)) {
+    return absl::StrCat("length ", snapshot.length, ", not ", ids.size());
+  }
+  const KvFormat& format = snapshot.format;
+  for (int64_t h = 0; h < format.num_kv_heads; ++h) {
+    const PagedHead head = snapshot.Head(h);
+    for (int64_t t = snapshot.first_token; t < snapshot.length; ++t) {
+      bool is_equal = true;
+      for (int64_t d = 0; d < format.head_dim; ++d) {
+        is_equal &= Key(head, t, d) == Element(ids[t], h, d, false);
+      }
+      for (int64_t d = 0; d < format.value_head_dim; ++d) {
+        is_equal &= Value(head, t, d, format.value_head_dim) ==
+                    Element(ids[t], h, d, true);
+      }
+      if (!is_equal) return absl::StrCat("token ", t, " of head ", h);
+    }
+  }
+  return "";
+}
+
+bool HasZeroTail(const KvSnapshot& snapshot) {
+  const KvFormat& format = snapshot.format;
+  const auto end = static_cast<int64_t>(snapshot.pages.size()) * kPageTokens +
+                   snapshot.first_token;
+  for (int64_t h = 0; h < format.num_kv_heads; ++h) {
+    const PagedHead head = snapshot.Head(h);
+    for (int64_t t = snapshot.length; t < end; ++t) {
+      for (int64_t d = 0; d < format.head_dim; ++d) {
+        if (Key(head, t, d) != 0) return false;
+      }
+      for (int64_t d = 0; d < format.value_head_dim; ++d) {
+        if (Value(head, t, d, format.value_head_dim) != 0) return false;
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace attn::test

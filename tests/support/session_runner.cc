@@ -1,0 +1,109 @@
+#include "tests/support/session_runner.h"
+
+#include <cstring>
+
+#include "absl/synchronization/notification.h"
+
+namespace attn::test {
+namespace {
+
+ReadBytes ReaderOf(const std::vector<std::byte>& data) {
+  return [&data](int64_t offset, int64_t bytes, std::byte* to) {
+    if (bytes > 0) {
+      std::memcpy(to, data.data() + offset, static_cast<size_t>(bytes));
+    }
+  };
+}
+
+// Rows [first, first + n) of every head of [heads, length, dim].
+std::vector<std::byte> CutRows(const std::vector<std::byte>& from,
+                               const TensorSpec& spec, int64_t first,
+                               int64_t n) {
+  const int64_t row = spec.dims[3] * ElementBytes(spec.dtype);
+  std::vector<std::byte> rows;
+  for (int64_t head = 0; head < spec.dims[1]; ++head) {
+    const auto start = from.begin() + (head * spec.dims[2] + first) * row;
+    rows.insert(rows.end(), start, start + n * row);
+  }
+  return rows;
+}
+
+void Shorten(TensorSpec& spec, int64_t n) {
+  spec.data_bytes = spec.data_bytes / spec.dims[2] * n;
+  spec.dims[2] = n;
+}
+
+}  // namespace
+
+SessionRunner::SessionRunner(int64_t max_bytes)
+    : pool_(max_bytes),
+      store_(SessionLimits{}, {.pool = pool_,
+                               .clock = clock_,
+                               .metrics = metrics_,
+                               .random = [this] { return next_random_++; }}) {}
+
+SessionPtr SessionRunner::Create(const AttentionCase& c, KvDtype dtype,
+                                 int64_t window, int64_t num_layers) {
+  const Geometry& g = c.plan.geometry;
+  auto made = store_.Create("", {.num_layers = num_layers,
+                                 .num_kv_heads = g.num_kv_heads,
+                                 .head_dim = g.head_dim,
+                                 .value_head_dim = g.value_head_dim,
+                                 .kv_dtype = dtype,
+                                 .window = window});
+  ATTN_CHECK(made.ok());
+  return *made;
+}
+
+SessionCall SessionRunner::MakeCall(Session& session, const AttentionCase& c,
+                                    const Call& call) {
+  return {
+      .session = session,
+      .layer = call.layer,
+      .expected_length = call.expected_length,
+      .spec = c.spec,
+      .append = {.num_tokens = 0, .hash_low = call.fingerprint, .hash_high = 0},
+      .tensors = {.layout = c.spec.layout,
+                  .key = {c.spec.key.dtype, ReaderOf(c.key)},
+                  .value = {c.spec.value.dtype, ReaderOf(c.value)}}};
+}
+
+absl::StatusOr<AttentionOutputs> SessionRunner::Attend(Session& session,
+                                                       const AttentionCase& c,
+                                                       const Call& call) {
+  auto task = PrepareSessionTask(
+      engine_.engine(), MakeCall(session, c, call),
+      {.limits = {},
+       .options = {},
+       .check_reply = [](const AttentionPlan&) { return absl::OkStatus(); },
+       .copy_inputs = [&c](AttentionTask& t) { CopyInputs(c, t); }});
+  if (!task.ok()) return task.status();
+  absl::Notification done;
+  engine_.engine().Submit(*task, [&done](AttentionTask&) { done.Notify(); });
+  done.WaitForNotification();
+  if (!(*task)->status().ok()) return (*task)->status();
+  return CopyOutputs(**task);
+}
+
+absl::StatusOr<int64_t> SessionRunner::Append(Session& session,
+                                              const AttentionCase& c,
+                                              const Call& call) {
+  return AppendTokens(MakeCall(session, c, call), c.cos.data(), c.sin.data());
+}
+
+AttentionCase CutTokens(const AttentionCase& whole, int64_t first, int64_t n) {
+  AttentionCase cut;
+  cut.spec = whole.spec;
+  cut.plan = whole.plan;
+  cut.query = CutRows(whole.query, whole.spec.query, first, n);
+  cut.key = CutRows(whole.key, whole.spec.key, first, n);
+  cut.value = CutRows(whole.value, whole.spec.value, first, n);
+  cut.cos = whole.cos;
+  cut.sin = whole.sin;
+  for (TensorSpec* spec : {&cut.spec.query, &cut.spec.key, &cut.spec.value}) {
+    Shorten(*spec, n);
+  }
+  return cut;
+}
+
+}  // namespace attn::test

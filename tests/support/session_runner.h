@@ -1,0 +1,63 @@
+// Drives sessions of a real engine with cases of whole problems, cut into
+// calls.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/engine/session_calls.h"
+#include "core/kv_cache/session_store.h"
+#include "tests/support/attention_case.h"
+#include "tests/support/engine_runner.h"
+
+namespace attn::test {
+
+// A store over a pool of `max_bytes`, with counted random numbers.
+class SessionRunner {
+ public:
+  explicit SessionRunner(int64_t max_bytes = int64_t{64} << 20);
+
+  // A session of the case's sizes.
+  SessionPtr Create(const AttentionCase& attention_case,
+                    KvDtype dtype = KvDtype::kF32, int64_t window = 0,
+                    int64_t num_layers = 1);
+
+  struct Call {
+    int64_t layer = 0;
+    std::optional<int64_t> expected_length = {};
+    // The tensors' bytes stand for their hash.
+    uint64_t fingerprint = 0;
+  };
+
+  // Sends all of the case's keys, values and queries in one call and waits for
+  // the answer.
+  absl::StatusOr<AttentionOutputs> Attend(Session& session,
+                                          const AttentionCase& attention_case,
+                                          const Call& call);
+  // Appends its keys and values alone.
+  absl::StatusOr<int64_t> Append(Session& session,
+                                 const AttentionCase& attention_case,
+                                 const Call& call);
+
+  SessionStore& store() { return store_; }
+  PagePool& pool() { return pool_; }
+  EngineRunner& engine() { return engine_; }
+
+ private:
+  SessionCall MakeCall(Session& session, const AttentionCase& attention_case,
+                       const Call& call);
+
+  SteadyClock clock_;
+  NullSessionMetrics metrics_;
+  uint64_t next_random_ = 1;
+  PagePool pool_;
+  SessionStore store_;
+  EngineRunner engine_{/*num_workers=*/2};
+};
+
+// Rows [first, first + n) of the case's keys, values and queries (all of which
+// have the same length) as a case of its own. REQUIRES: batch_size 1, BHSD.
+AttentionCase CutTokens(const AttentionCase& whole, int64_t first, int64_t n);
+
+}  // namespace attn::test
