@@ -11,10 +11,26 @@
 
 namespace attn {
 
+// CallbackService with AppendKv raw; spelled out, since raw and typed handlers
+// of one method would hide each other.
+template <typename Base>
+using TypedSessionMethods =
+    v1::SessionService::WithCallbackMethod_CreateSession<
+        v1::SessionService::WithCallbackMethod_ForkSession<
+            v1::SessionService::WithCallbackMethod_TruncateSession<
+                v1::SessionService::WithCallbackMethod_GetSession<
+                    v1::SessionService::WithCallbackMethod_ListSessions<
+                        v1::SessionService::WithCallbackMethod_DeleteSession<
+                            v1::SessionService::
+                                WithCallbackMethod_ExportSession<
+                                    v1::SessionService::
+                                        WithCallbackMethod_ImportSession<
+                                            Base>>>>>>>>;
+
 // Thread-safe. Must outlive the grpc::Server that it is registered with.
 class SessionService final
     : public v1::SessionService::WithRawCallbackMethod_AppendKv<
-          v1::SessionService::CallbackService> {
+          TypedSessionMethods<v1::SessionService::Service>> {
  public:
   // Borrows the context, which must outlive it.
   explicit SessionService(const AttendContext& context) : context_(context) {}
