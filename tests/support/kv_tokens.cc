@@ -57,22 +57,27 @@ AppendKey KeyOf(const TokenIds& ids) {
   return key;
 }
 
+// [n, dim] of tokens [first, first + n) of a head.
+std::vector<float> Rows(const TokenIds& ids, int64_t first, int64_t n,
+                        int64_t head, int64_t dim, bool is_value) {
+  std::vector<float> rows;
+  for (int64_t t = first; t < first + n; ++t) {
+    for (int64_t d = 0; d < dim; ++d) {
+      rows.push_back(Element(ids[t], head, d, is_value));
+    }
+  }
+  return rows;
+}
+
 void WriteIds(KvAppend& append, const KvFormat& format, const TokenIds& ids,
               int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end;) {
     const int64_t token = append.start() + i;
     const int64_t n = std::min(end - i, kPageTokens - token % kPageTokens);
     for (int64_t head = 0; head < format.num_kv_heads; ++head) {
-      std::vector<float> keys, values;
-      for (int64_t t = i; t < i + n; ++t) {
-        for (int64_t d = 0; d < format.head_dim; ++d) {
-          keys.push_back(Element(ids[t], head, d, false));
-        }
-        for (int64_t d = 0; d < format.value_head_dim; ++d) {
-          values.push_back(Element(ids[t], head, d, true));
-        }
-      }
-      append.Write(head, token, n, keys.data(), values.data());
+      append.Write(head, token, n,
+                   Rows(ids, i, n, head, format.head_dim, false).data(),
+                   Rows(ids, i, n, head, format.value_head_dim, true).data());
     }
     i += n;
   }
