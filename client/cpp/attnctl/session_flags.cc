@@ -8,7 +8,6 @@
 namespace attn::attnctl {
 namespace {
 
-using client::DType;
 using client::KvDtype;
 using client::Layout;
 

@@ -44,7 +44,7 @@ class SessionCommandTest : public ::testing::Test {
   // A file of `shape` filled with ones.
   static std::string File(const std::string& name, const client::Shape& shape) {
     const std::vector<float> ones(client::NumElements(shape).value(), 1.0F);
-    const std::string path = ::testing::TempDir() + "/session_command_" + name;
+    std::string path = ::testing::TempDir() + "/session_command_" + name;
     EXPECT_TRUE(
         WriteNpy(path, client::Tensor::FromFloats(ones, shape).value()).ok());
     return path;
