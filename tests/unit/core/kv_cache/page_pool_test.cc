@@ -15,8 +15,6 @@
 namespace attn {
 namespace {
 
-using testing::HasSubstr;
-
 constexpr int64_t kKiB = 1024;
 constexpr int64_t kMiB = 1024 * kKiB;
 
@@ -203,13 +201,14 @@ TEST(PagePoolTest, ThreadsShareAndGiveBackEverything) {
       const PageRef copy = shared;
       copy.AddOwner();
       auto page = pool.Allocate(random.Between(1, 4) * 16 * kKiB);
-      if (page.ok()) {
+      const bool has_page = page.ok();
+      if (has_page) {
         ASSERT_EQ(page->data()[0], std::byte{0});
         page->data()[0] = std::byte{1};
         own.push_back(*std::move(page));
       }
       copy.DropOwner();
-      if (own.size() > 20 || !page.ok()) own.clear();
+      if (own.size() > 20 || !has_page) own.clear();
     }
   };
   std::vector<std::thread> threads;

@@ -160,10 +160,8 @@ TEST_F(SessionTest, ForkSeesAllLayersAtOneMoment) {
     const auto source = NewSession(kLayers);
     std::atomic<bool> is_done = false;
     std::thread appender([&] {
-      for (int64_t i = 0; i < num_tokens; ++i) {
-        for (int64_t layer = 0; layer < kLayers; ++layer) {
-          Append(*source, layer, IdsFrom(i, 1));
-        }
+      for (int64_t i = 0; i < num_tokens * kLayers; ++i) {
+        Append(*source, i % kLayers, IdsFrom(i / kLayers, 1));
       }
       is_done = true;
     });
