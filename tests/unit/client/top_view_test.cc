@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 namespace attn::attnctl {
 namespace {
 
@@ -15,8 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 Tensor Indices(const std::vector<int32_t>& values, Shape shape) {
-  std::string bytes(values.size() * sizeof(int32_t), '\0');
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  std::string bytes(reinterpret_cast<const char*>(values.data()),
+                    values.size() * sizeof(int32_t));
   return Tensor::Own(DType::kI32, std::move(shape), std::move(bytes));
 }
 
