@@ -6,25 +6,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/attention_case.h"
+#include "tests/unit/core/attention/validation_rule.h"
 
 namespace attn::test {
 namespace {
 
 using testing::ElementsAre;
-
-// B 2, 4 query heads on 2 KV heads, 3 rows, 5 keys, dims 8 and 6.
-CaseOptions Options() {
-  CaseOptions options;
-  options.batch_size = 2;
-  options.num_q_heads = 4;
-  options.num_kv_heads = 2;
-  options.q_len = 3;
-  options.kv_len = 5;
-  options.head_dim = 8;
-  options.value_head_dim = 6;
-  return options;
-}
 
 // The problem of sequence 1 and KV head 1, with where its views begin.
 struct Seen {
@@ -60,7 +47,7 @@ struct Seen {
 };
 
 TEST(ProblemTest, RowsOfBhsdAreFound) {
-  const Seen seen(Options());
+  const Seen seen(ValidOptions());
   // Sequence 1, head 2 + 1, row 2 of [2, 4, 3, 8].
   EXPECT_EQ(seen.Query(1, 2), ((1 * 4 + 3) * 3 + 2) * 8);
   EXPECT_EQ(seen.Key(4), ((1 * 2 + 1) * 5 + 4) * 8);
@@ -70,7 +57,7 @@ TEST(ProblemTest, RowsOfBhsdAreFound) {
 
 TEST(ProblemTest, RowsOfBshdAndBseAreFound) {
   for (const Layout layout : {Layout::kBSHD, Layout::kBSE}) {
-    CaseOptions options = Options();
+    CaseOptions options = ValidOptions();
     options.layout = layout;
     const Seen seen(options);
     // Sequence 1, row 2, head 3 of [2, 3, 4, 8].
@@ -82,7 +69,7 @@ TEST(ProblemTest, RowsOfBshdAndBseAreFound) {
 }
 
 TEST(ProblemTest, OutputRowsAreOfTheOutputsDtype) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.output.dtype = DataType::kF64;
   const Seen seen(options);
   EXPECT_EQ(seen.problem.output.dtype, DataType::kF64);
@@ -91,7 +78,7 @@ TEST(ProblemTest, OutputRowsAreOfTheOutputsDtype) {
 }
 
 TEST(ProblemTest, ResultsLieInTheOrderOfTheContract) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.layout = Layout::kBSHD;
   options.output.return_lse = true;
   options.output.weights = WeightsMode::kBiased;
@@ -111,7 +98,7 @@ TEST(ProblemTest, ResultsLieInTheOrderOfTheContract) {
 
 // 0 1 2 3 4 5: rows 0, 0, 1, 1, 2, 2 of heads 0, 1, 0, 1, 0, 1.
 TEST(ProblemTest, FoldedRowsGoThroughTheHeadsFirst) {
-  const Seen seen(Options());
+  const Seen seen(ValidOptions());
   std::vector<int64_t> heads, rows;
   for (int64_t r = 0; r < seen.problem.num_rows(); ++r) {
     heads.push_back(seen.problem.HeadOf(r));
@@ -122,7 +109,7 @@ TEST(ProblemTest, FoldedRowsGoThroughTheHeadsFirst) {
 }
 
 TEST(ProblemTest, SlopesAndSinksAreThoseOfTheGroup) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.params.alibi_slopes = {1, 2, 3, 4};
   options.params.sinks = {5, 6, 7, 8};
   const Seen seen(options);
@@ -137,7 +124,7 @@ int64_t KvLimit(const CaseOptions& options) {
 }
 
 TEST(ProblemTest, KeysEndWhereKvLengthsAndTheMaskEnd) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   EXPECT_EQ(KvLimit(options), 5);
   options.kv_lengths = {2, 4};
   EXPECT_EQ(KvLimit(options), 4);
@@ -153,7 +140,7 @@ TEST(ProblemTest, KeysEndWhereKvLengthsAndTheMaskEnd) {
 }
 
 TEST(ProblemTest, StructureIsThatOfTheSequence) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.params.causal = CausalMode::kBottomRight;
   options.params.left_window = 2;
   options.params.right_window = 1;
@@ -168,7 +155,7 @@ TEST(ProblemTest, StructureIsThatOfTheSequence) {
 // Elements from the start of the mask to (head, row) of the group.
 int64_t MaskPlace(const std::vector<int64_t>& dims, DataType dtype,
                   int64_t head, int64_t row) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.has_mask = true;
   options.mask_dtype = dtype;
   options.mask_dims = dims;
@@ -190,7 +177,7 @@ TEST(ProblemTest, MaskRowsAreFoundWhereItIsFullAndWhereItIsBroadcast) {
 }
 
 TEST(ProblemTest, WhatIsNotWantedIsNull) {
-  const Seen seen(Options());
+  const Seen seen(ValidOptions());
   EXPECT_EQ(seen.problem.lse.data, nullptr);
   EXPECT_EQ(seen.problem.weights.data, nullptr);
   EXPECT_EQ(seen.problem.top.top_k, 0);
@@ -202,7 +189,7 @@ TEST(ProblemTest, WhatIsNotWantedIsNull) {
 }
 
 TEST(ProblemTest, RotationTurnsBothSides) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.params.rope = RopeParams{.base = 10000};
   const Seen seen(options);
   EXPECT_EQ(seen.problem.query_rotation.cos, seen.made.query_rotation.data());

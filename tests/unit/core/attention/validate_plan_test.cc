@@ -6,7 +6,7 @@
 #include "core/attention/validate.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/attention_case.h"
+#include "tests/unit/core/attention/validation_rule.h"
 
 namespace attn::test {
 namespace {
@@ -19,18 +19,6 @@ AttentionPlan PlanOf(const CaseOptions& options) {
   return plan.ok() ? *std::move(plan) : AttentionPlan();
 }
 
-CaseOptions Options() {
-  CaseOptions options;
-  options.batch_size = 2;
-  options.num_q_heads = 4;
-  options.num_kv_heads = 2;
-  options.q_len = 3;
-  options.kv_len = 5;
-  options.head_dim = 8;
-  options.value_head_dim = 6;
-  return options;
-}
-
 std::vector<int64_t> SizesOf(const Geometry& g) {
   return {g.batch_size, g.num_q_heads, g.num_kv_heads,  g.q_len,
           g.kv_len,     g.head_dim,    g.value_head_dim};
@@ -39,7 +27,7 @@ std::vector<int64_t> SizesOf(const Geometry& g) {
 TEST(ValidatePlanTest, EveryLayoutGivesTheSameGeometry) {
   for (const Layout layout :
        {Layout::kUnspecified, Layout::kBHSD, Layout::kBSHD, Layout::kBSE}) {
-    CaseOptions options = Options();
+    CaseOptions options = ValidOptions();
     options.layout = layout;
     const AttentionPlan plan = PlanOf(options);
     EXPECT_THAT(SizesOf(plan.geometry), ElementsAre(2, 4, 2, 3, 5, 8, 6));
@@ -50,7 +38,7 @@ TEST(ValidatePlanTest, EveryLayoutGivesTheSameGeometry) {
 }
 
 TEST(ValidatePlanTest, BytesAreThoseOfTheShapes) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.dtype = DataType::kF16;
   options.output.dtype = DataType::kF32;
   AttentionPlan plan = PlanOf(options);
@@ -69,7 +57,7 @@ TEST(ValidatePlanTest, BytesAreThoseOfTheShapes) {
 }
 
 TEST(ValidatePlanTest, DefaultsAreResolved) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.dtype = DataType::kBF16;
   AttentionPlan plan = PlanOf(options);
   EXPECT_EQ(plan.scale, 1 / std::sqrt(8.0));
@@ -82,7 +70,7 @@ TEST(ValidatePlanTest, DefaultsAreResolved) {
 }
 
 TEST(ValidatePlanTest, ExtremesThatAreLegalPass) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.params.causal_offset = std::numeric_limits<int64_t>::min();
   options.params.left_window = std::numeric_limits<int64_t>::max();
   options.params.right_window = 0;
@@ -94,16 +82,16 @@ TEST(ValidatePlanTest, ExtremesThatAreLegalPass) {
 }
 
 TEST(ValidatePlanTest, EmptyQueryAndEmptyKeysPass) {
-  CaseOptions options = Options();
+  CaseOptions options = ValidOptions();
   options.q_len = 0;
   EXPECT_EQ(PlanOf(options).output_bytes, 0);
-  options = Options();
+  options = ValidOptions();
   options.kv_len = 0;
   EXPECT_EQ(PlanOf(options).key_bytes, 0);
 }
 
 TEST(ValidatePlanTest, HeadCountsThatAgreeWithFourAxesPass) {
-  RequestSpec spec = MakeSpec(Options());
+  RequestSpec spec = MakeSpec(ValidOptions());
   spec.num_q_heads = 4;
   spec.num_kv_heads = 2;
   EXPECT_TRUE(ValidateRequest(spec, {}).ok());
@@ -131,7 +119,7 @@ TEST(ValidatePlanTest, MaskStridesAreZeroWhereItIsBroadcast) {
       {{3, 0}, {0, 0, 1, 1}, 0},
   };
   for (const MaskCase& c : cases) {
-    CaseOptions options = Options();
+    CaseOptions options = ValidOptions();
     options.has_mask = true;
     options.mask_dims = c.dims;
     const AttentionPlan plan = PlanOf(options);
@@ -147,7 +135,7 @@ TEST(ValidatePlanTest, MaskStridesAreZeroWhereItIsBroadcast) {
 TEST(ValidatePlanTest, MaskMayBeBoolF32OrTheQuerysDtype) {
   for (const DataType dtype :
        {DataType::kBool, DataType::kF32, DataType::kF16}) {
-    CaseOptions options = Options();
+    CaseOptions options = ValidOptions();
     options.dtype = DataType::kF16;
     options.has_mask = true;
     options.mask_dtype = dtype;
@@ -159,7 +147,7 @@ TEST(ValidatePlanTest, MaskMayBeBoolF32OrTheQuerysDtype) {
 }
 
 TEST(ValidatePlanTest, WithoutAMaskAllKeysAreCovered) {
-  const AttentionPlan plan = PlanOf(Options());
+  const AttentionPlan plan = PlanOf(ValidOptions());
   EXPECT_FALSE(plan.has_mask);
   EXPECT_EQ(plan.mask_kv_len, 5);
   EXPECT_EQ(plan.mask_bytes, 0);

@@ -11,7 +11,7 @@
 #include "core/base/error.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/attention_case.h"
+#include "tests/unit/core/attention/validation_rule.h"
 
 namespace attn::test {
 namespace {
@@ -41,52 +41,9 @@ RequestSpec SpecWithTables() {
   return MakeSpec(options);
 }
 
-void Reshape(TensorSpec& tensor, const Dims& dims) {
-  tensor.dims = dims;
-  tensor.data_bytes =
-      NumElements(dims).value_or(0) * ElementBytes(tensor.dtype);
-}
-
-void Retype(TensorSpec& tensor, DataType dtype) {
-  tensor.dtype = dtype;
-  Reshape(tensor, tensor.dims);
-}
-
 RopeParams& Rope(RequestSpec& spec) { return *spec.params.rope; }
 
-struct Rule {
-  const char* name;
-  void (*mutate)(RequestSpec&);
-  Reason reason;
-  const char* field;
-  const char* message;  // Behind the field.
-};
-
-std::ostream& operator<<(std::ostream& out, const Rule& rule) {
-  return out << rule.name;
-}
-
-Rule Option(const char* name, void (*mutate)(RequestSpec&), const char* field,
-            const char* message) {
-  return {name, mutate, Reason::kInvalidOption, field, message};
-}
-
-Rule Tensor(const char* name, void (*mutate)(RequestSpec&), const char* field,
-            const char* message) {
-  return {name, mutate, Reason::kInvalidTensor, field, message};
-}
-
-void ExpectRefused(RequestSpec spec, const Rule& rule) {
-  ASSERT_TRUE(ValidateRequest(spec, {}).ok());
-  rule.mutate(spec);
-  const absl::Status status = ValidateRequest(spec, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(ReasonOf(status), rule.reason);
-  EXPECT_EQ(FieldOf(status), rule.field);
-  EXPECT_EQ(status.message(), std::string(rule.field) + " " + rule.message);
-}
-
-class RopeRuleTest : public testing::TestWithParam<Rule> {};
+class RopeRuleTest : public testing::TestWithParam<ValidationRule> {};
 
 TEST_P(RopeRuleTest, IsRefusedWithTheExactError) {
   ExpectRefused(MakeSpec(Options()), GetParam());
@@ -140,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
             "params.rope.rotary_dim",
             "must be even and at most head_dim 7 (0 stands for head_dim); "
             "got 0")),
-    [](const auto& param_info) { return param_info.param.name; });
+    NameOfRule);
 
 INSTANTIATE_TEST_SUITE_P(
     Positions, RopeRuleTest,
@@ -182,9 +139,9 @@ INSTANTIATE_TEST_SUITE_P(
             },
             "params.rope.positions",
             "must be empty or have q_len = 3 entries; got 1")),
-    [](const auto& param_info) { return param_info.param.name; });
+    NameOfRule);
 
-class RopeTableRuleTest : public testing::TestWithParam<Rule> {};
+class RopeTableRuleTest : public testing::TestWithParam<ValidationRule> {};
 
 TEST_P(RopeTableRuleTest, IsRefusedWithTheExactError) {
   ExpectRefused(SpecWithTables(), GetParam());
@@ -256,7 +213,7 @@ INSTANTIATE_TEST_SUITE_P(
             },
             "params.rope.sin.shape[0]",
             "must equal params.rope.cos.shape[0]; got 5 vs 6")),
-    [](const auto& param_info) { return param_info.param.name; });
+    NameOfRule);
 
 INSTANTIATE_TEST_SUITE_P(
     PlacesInTables, RopeTableRuleTest,
@@ -299,7 +256,7 @@ INSTANTIATE_TEST_SUITE_P(
                         },
                         "params.rope.positions",
                         "must be a row of the tables, from 0 to 1; got 2")),
-    [](const auto& param_info) { return param_info.param.name; });
+    NameOfRule);
 
 RopePlan PlanOf(const RequestSpec& spec) {
   const auto plan = ValidateRequest(spec, {});
