@@ -1,7 +1,5 @@
 #include "server/append_key.h"
 
-#include <memory>
-
 #define XXH_INLINE_ALL  // No library to load beside the header.
 #include <xxhash.h>
 
@@ -62,26 +60,26 @@ SessionCall MakeSessionCall(Session& session, const SessionTarget& target,
 
 AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
                      const TensorPlaces& places) {
-  // The state is 576 bytes and wants an alignment of 64.
-  const auto hash = std::make_unique<Hash>();
-  hash->Add(int64_t{static_cast<int32_t>(spec.layout)});
-  hash->Add(spec.key);
-  hash->Add(spec.value);
-  hash->Add(bytes, places.key);
-  hash->Add(bytes, places.value);
+  if (!spec.key.is_present && !spec.value.is_present) return {};
+  Hash hash;
+  hash.Add(int64_t{static_cast<int32_t>(spec.layout)});
+  hash.Add(spec.key);
+  hash.Add(spec.value);
+  hash.Add(bytes, places.key);
+  hash.Add(bytes, places.value);
   if (spec.params.rope.has_value()) {
     const RopeParams& rope = *spec.params.rope;
-    hash->Add(rope.base);
-    hash->Add(rope.scaling_factor);
-    hash->Add(rope.rotary_dim);
-    hash->Add(int64_t{rope.is_interleaved});
-    hash->Add(rope.positions);
-    hash->Add(rope.key_positions);
-    hash->Add(spec.rope_cos);
-    hash->Add(bytes, places.rope_cos);
-    hash->Add(bytes, places.rope_sin);
+    hash.Add(rope.base);
+    hash.Add(rope.scaling_factor);
+    hash.Add(rope.rotary_dim);
+    hash.Add(int64_t{rope.is_interleaved});
+    hash.Add(rope.positions);
+    hash.Add(rope.key_positions);
+    hash.Add(spec.rope_cos);
+    hash.Add(bytes, places.rope_cos);
+    hash.Add(bytes, places.rope_sin);
   }
-  const XXH128_hash_t value = hash->Value();
+  const XXH128_hash_t value = hash.Value();
   return {.num_tokens = 0, .hash_low = value.low64, .hash_high = value.high64};
 }
 

@@ -1,11 +1,11 @@
 #include "server/session_messages.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/error.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/wire_codec.h"
 
 namespace attn {
 namespace {
@@ -80,11 +80,6 @@ v1::Session ToWire(Session& session, TimePoint now) {
   *wire.mutable_created_at() = WallTime(session.created_at(), now);
   *wire.mutable_last_used_at() = WallTime(session.last_used_at(), now);
   return wire;
-}
-
-int64_t ToLength(uint64_t length) {
-  constexpr auto kLongest = uint64_t{1} << 62;
-  return static_cast<int64_t>(std::min(length, kLongest));
 }
 
 }  // namespace attn

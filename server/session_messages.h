@@ -13,7 +13,4 @@ absl::StatusOr<KvSpec> ToKvSpec(const v1::SessionSpec& spec);
 // Times are the wall clock's, counted back from now.
 v1::Session ToWire(Session& session, TimePoint now);
 
-// A length as core counts it; lengths beyond any layer's are cut.
-int64_t ToLength(uint64_t length);
-
 }  // namespace attn

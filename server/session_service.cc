@@ -11,6 +11,7 @@
 #include "server/grpc_status.h"
 #include "server/page_token.h"
 #include "server/session_messages.h"
+#include "server/wire_codec.h"
 
 namespace attn {
 namespace {

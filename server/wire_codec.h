@@ -47,6 +47,10 @@ struct SessionTarget {
   std::optional<int64_t> expected_length = {};
 };
 
+// A length as core counts it. Those beyond any layer's are cut, so that the sum
+// of two stays in int64.
+int64_t ToLength(uint64_t length);
+
 struct DecodedRequest {
   // Not OK: the request is refused. request_id is set as far as it was found.
   absl::Status status;

@@ -15,12 +15,6 @@ namespace {
 
 constexpr size_t kMaxRequestIdBytes = 256;
 
-// No layer is that long; the sum of two such lengths stays in int64.
-int64_t ClampedLength(uint64_t length) {
-  constexpr auto kLongest = uint64_t{1} << 62;
-  return static_cast<int64_t>(std::min(length, kLongest));
-}
-
 // Splits one AttendRequest.
 class RequestSplitter {
  public:
@@ -156,7 +150,7 @@ absl::Status CheckEnvelope(const v1::AttendRequest& small) {
 SessionTarget ReadSessionRef(const v1::SessionRef& wire) {
   SessionTarget target{.session_id = wire.session_id(), .layer = wire.layer()};
   if (wire.has_expected_length()) {
-    target.expected_length = ClampedLength(wire.expected_length());
+    target.expected_length = ToLength(wire.expected_length());
   }
   return target;
 }
@@ -228,6 +222,11 @@ absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
 }
 
 }  // namespace
+
+int64_t ToLength(uint64_t length) {
+  constexpr auto kLongest = uint64_t{1} << 62;
+  return static_cast<int64_t>(std::min(length, kLongest));
+}
 
 DecodedRequest DecodeRequest(const FragmentedBytes& bytes, ByteRange range) {
   DecodedRequest decoded;

@@ -162,9 +162,12 @@ absl::StatusOr<RowOrder> CheckAll(absl::Span<const PartialAnswer> parts,
   return status.ok() ? order : status;
 }
 
-// log(sum(exp(terms)) + exp(sink)) from the first to the last; -inf where every
-// term is, whatever the sink. `sink` is -inf where there is none.
-double LogSumExp(absl::Span<const double> terms, double sink) {
+// Turns the parts' lse of a row into their weights and returns the whole's:
+// log(sum(exp(terms)) + exp(sink)), from the first to the last; -inf where
+// every term is, whatever the sink. `sink` is -inf where there is none. Weights
+// are divided by their sum, not by exp(lse): beside an lse of 1e30 (a mask of
+// finfo.min) the logarithm of a sum is nothing.
+double WeighRow(absl::Span<double> terms, double sink) {
   double largest = kMinusInfinity;
   bool has_key = false;
   for (const double term : terms) {
@@ -172,46 +175,58 @@ double LogSumExp(absl::Span<const double> terms, double sink) {
     has_key = has_key || term != kMinusInfinity;  // NaN must not become -inf.
   }
   if (!has_key) {
+    std::fill(terms.begin(), terms.end(), 0.0);
     return kMinusInfinity;
   }
   largest = std::max(largest, sink);
   double sum = 0;
-  for (const double term : terms) {
-    sum += std::exp(term - largest);
+  for (double& term : terms) {
+    term = std::exp(term - largest);
+    sum += term;
   }
   sum += std::exp(sink - largest);
+  for (double& term : terms) {
+    term /= sum;
+  }
   return largest + std::log(sum);
 }
 
-using Lses = std::vector<std::vector<double>>;  // [parts][rows]
+using Rows = std::vector<std::vector<double>>;  // [parts][rows]
 
-std::vector<double> WholeLse(const Lses& parts, const RowOrder& order,
-                             absl::Span<const float> sinks) {
-  std::vector<double> whole(parts.front().size());
-  std::vector<double> terms(parts.size());
-  for (size_t row = 0; row < whole.size(); ++row) {
-    for (size_t p = 0; p < parts.size(); ++p) {
-      terms[p] = parts[p][row];
+struct RowWeights {
+  Rows parts;
+  std::vector<double> lse;  // [rows], the whole's.
+};
+
+RowWeights Weigh(const Rows& part_lses, const RowOrder& order,
+                 absl::Span<const float> sinks) {
+  RowWeights weights{.parts = part_lses, .lse = part_lses.front()};
+  std::vector<double> terms(part_lses.size());
+  for (size_t row = 0; row < weights.lse.size(); ++row) {
+    for (size_t p = 0; p < terms.size(); ++p) {
+      terms[p] = part_lses[p][row];
     }
     const size_t head = row / order.length % order.heads;
-    whole[row] = LogSumExp(terms, sinks.empty() ? kMinusInfinity : sinks[head]);
+    weights.lse[row] = WeighRow(absl::MakeSpan(terms),
+                                sinks.empty() ? kMinusInfinity : sinks[head]);
+    for (size_t p = 0; p < terms.size(); ++p) {
+      weights.parts[p][row] = terms[p];
+    }
   }
-  return whole;
+  return weights;
 }
 
-// Adds to each row of `sum` that of `output` with its weight in the whole.
-void AddWeighted(absl::Span<const double> output,
-                 absl::Span<const double> part_lse,
-                 absl::Span<const double> whole_lse, const RowOrder& order,
+// Adds to each row of `sum` that of `output` with its weight.
+void AddWeighted(absl::Span<const double> output, absl::Span<const double> lse,
+                 absl::Span<const double> weights, const RowOrder& order,
                  std::vector<double>& sum) {
-  for (size_t row = 0; row < part_lse.size(); ++row) {
-    if (part_lse[row] == kMinusInfinity) {
+  for (size_t row = 0; row < weights.size(); ++row) {
+    if (lse[row] == kMinusInfinity) {
       continue;  // No key: nothing of the output may get in, not even a NaN.
     }
-    const double weight = std::exp(part_lse[row] - whole_lse[row]);
     const size_t begin = order.OutputRow(static_cast<int64_t>(row)) * order.dim;
     for (size_t i = begin; i < begin + order.dim; ++i) {
-      sum[i] += weight * output[i];
+      sum[i] += weights[row] * output[i];
     }
   }
 }
@@ -225,20 +240,20 @@ absl::StatusOr<PartialAnswer> Merge(absl::Span<const PartialAnswer> parts,
   if (!order.ok()) {
     return order.status();
   }
-  Lses part_lses;
+  Rows part_lses;
   for (const PartialAnswer& part : parts) {
     part_lses.push_back(*part.lse.ToDoubles());
   }
-  const std::vector<double> lse = WholeLse(part_lses, *order, sinks);
+  const RowWeights weights = Weigh(part_lses, *order, sinks);
   const PartialAnswer& first = parts.front();
   std::vector<double> output(*NumElements(first.output.shape()), 0.0);
   for (size_t p = 0; p < parts.size(); ++p) {
-    AddWeighted(*parts[p].output.ToDoubles(), part_lses[p], lse, *order,
-                output);
+    AddWeighted(*parts[p].output.ToDoubles(), part_lses[p], weights.parts[p],
+                *order, output);
   }
   return PartialAnswer{
       *Tensor::FromDoubles(output, first.output.shape(), first.output.dtype()),
-      *Tensor::FromDoubles(lse, first.lse.shape(), first.lse.dtype())};
+      *Tensor::FromDoubles(weights.lse, first.lse.shape(), first.lse.dtype())};
 }
 
 }  // namespace attn::client

@@ -1,5 +1,7 @@
 #include "core/attention/attention_plan.h"
 
+#include <algorithm>
+
 namespace attn {
 
 int64_t AttentionPlan::Offset(int64_t b) const {
@@ -13,6 +15,15 @@ int64_t AttentionPlan::Offset(int64_t b) const {
       break;
   }
   return kv_lengths.empty() ? past_len : KvLength(b) - geometry.q_len;
+}
+
+KeyStructure AttentionPlan::Structure(int64_t b) const {
+  return {.offset = Offset(b),
+          .is_causal = params.causal != CausalMode::kNone,
+          .left_window = params.left_window,
+          .right_window = params.right_window,
+          .kv_first = 0,
+          .kv_limit = std::min(KvLength(b), mask_kv_len)};
 }
 
 }  // namespace attn

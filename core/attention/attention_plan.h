@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/attention/key_range.h"
 #include "core/attention/params.h"
 #include "core/tensor/dtype.h"
 
@@ -84,7 +85,6 @@ struct AttentionPlan {
   // with those of this call, of which it had past_len before.
   bool has_session = false;
   int64_t past_len = 0;
-  int64_t kv_first = 0;  // Tokens before it have left the session's window.
 
   bool has_mask = false;
   DataType mask_dtype = DataType::kBool;
@@ -113,6 +113,8 @@ struct AttentionPlan {
 
   // Position of query row 0 of sequence `b`.
   int64_t Offset(int64_t b) const;
+  // Which keys of sequence `b` its rows may see.
+  KeyStructure Structure(int64_t b) const;
 
   int64_t input_bytes() const {
     return query_bytes + key_bytes + value_bytes + mask_bytes + cos_bytes +

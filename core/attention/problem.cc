@@ -1,7 +1,5 @@
 #include "core/attention/problem.h"
 
-#include <algorithm>
-
 namespace attn {
 namespace {
 
@@ -97,13 +95,9 @@ Problem MakeProblem(const AttentionPlan& plan, const RequestBuffers& buffers,
   problem.top = TopOf(plan, buffers, b, first_head);
   problem.query_rotation = QueryRotation(plan, buffers.rotation);
   problem.key_rotation = KeyRotation(plan, buffers.rotation);
-  problem.structure = {
-      .offset = plan.Offset(b),
-      .is_causal = plan.params.causal != CausalMode::kNone,
-      .left_window = plan.params.left_window,
-      .right_window = plan.params.right_window,
-      .kv_first = plan.kv_first,
-      .kv_limit = std::min(plan.KvLength(b), plan.mask_kv_len)};
+  problem.structure = plan.Structure(b);
+  // What has left a session's window is in no page.
+  problem.structure.kv_first = buffers.paged.first_page * kPageTokens;
   problem.mask = MaskOf(plan, buffers.mask, b, first_head);
   problem.scale = plan.scale;
   problem.softcap = plan.params.softcap;

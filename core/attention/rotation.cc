@@ -142,7 +142,7 @@ void Fill(const AttentionPlan& plan, const RotationBuffers& buffers) {
 }
 
 // Message sizes bound q_len and kv_len, the query's own bytes num_pairs: the
-// tables take at most four times the bytes of a head of the query or the key.
+// tables take at most twice the bytes of a head of the query or the key.
 int64_t RotationBytes(const AttentionPlan& plan, int64_t rows) {
   return 2 * rows * plan.rope.num_pairs() * ElementBytes(plan.compute_dtype());
 }

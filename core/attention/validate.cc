@@ -236,7 +236,6 @@ absl::StatusOr<AttentionPlan> ValidateSessionRequest(
                         CheckSessionShapes(spec, layer, num_appended));
   plan.has_session = true;
   plan.past_len = layer.past_len;
-  plan.kv_first = layer.kv_first;
   ATTN_ASSIGN_OR_RETURN(plan, FinishPlan(spec, limits, std::move(plan)));
   if (layer.window > 0) {
     plan.params.left_window = std::min(

@@ -17,7 +17,6 @@ struct SessionLayer {
   int64_t head_dim = 0;
   int64_t value_head_dim = 0;
   int64_t past_len = 0;  // Tokens before this call's append.
-  int64_t kv_first = 0;  // Tokens before it have left the window.
   int64_t window = 0;    // 0: off.
 };
 

@@ -43,9 +43,8 @@ class RowReader {
       ConvertToF32(tensor_.dtype, raw_.data(), n, 1.0f, rows_.data());
       return;
     }
-    const auto* wide = reinterpret_cast<const double*>(raw_.data());
-    std::transform(wide, wide + n, rows_.data(),
-                   [](double value) { return static_cast<float>(value); });
+    ConvertFromF64(reinterpret_cast<const double*>(raw_.data()), n,
+                   DataType::kF32, reinterpret_cast<std::byte*>(rows_.data()));
   }
 
   const KvTensor& tensor_;

@@ -2,41 +2,27 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "core/attention/validate_rope.h"
-#include "core/base/error.h"
 #include "core/base/status_macros.h"
 
 namespace attn {
 namespace {
 
-absl::Status CheckLayer(const SessionCall& call) {
-  const int64_t num_layers = call.session.spec().num_layers;
-  if (call.layer < num_layers) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
-      absl::StrCat("session.layer must be below the session's num_layers ",
-                   num_layers, "; got ", call.layer));
-}
-
 // The layer as a call finds it whose append starts at `start`.
-SessionLayer LayerOf(const SessionCall& call, const KvLayer& layer,
-                     int64_t start) {
+SessionLayer LayerOf(const SessionCall& call, int64_t start) {
   const KvSpec& spec = call.session.spec();
   return {.num_kv_heads = spec.num_kv_heads,
           .head_dim = spec.head_dim,
           .value_head_dim = spec.value_head_dim,
           .past_len = start,
-          .kv_first = layer.first_token(),
           .window = spec.window};
 }
 
 // Takes pages for what there is to append. The lengths are settled by this, so
 // it comes before the rules that need them.
 absl::StatusOr<KvAppend> BeginAppend(SessionCall& call, KvLayer& layer) {
-  ATTN_ASSIGN_OR_RETURN(
-      call.append.num_tokens,
-      CheckAppend(call.spec, LayerOf(call, layer, layer.length())));
+  ATTN_ASSIGN_OR_RETURN(call.append.num_tokens,
+                        CheckAppend(call.spec, LayerOf(call, layer.length())));
   return layer.BeginAppend(call.append, call.expected_length);
 }
 
@@ -74,24 +60,23 @@ void WriteAndCommit(const SessionCall& call, const RopePlan& rope,
 
 absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
                                      const std::byte* sin) {
-  ATTN_RETURN_IF_ERROR(CheckLayer(call));
+  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
-  ATTN_ASSIGN_OR_RETURN(
-      const AttentionPlan plan,
-      PlanAppend(call, LayerOf(call, *layer, append.start())));
+  ATTN_ASSIGN_OR_RETURN(const AttentionPlan plan,
+                        PlanAppend(call, LayerOf(call, append.start())));
   WriteAndCommit(call, plan.rope, cos, sin, append);
   return layer->length();
 }
 
 absl::StatusOr<AttentionTaskPtr> PrepareSessionTask(
     Engine& engine, SessionCall call, const TaskRequest& request) {
-  ATTN_RETURN_IF_ERROR(CheckLayer(call));
+  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
   ATTN_ASSIGN_OR_RETURN(
       AttentionPlan plan,
-      ValidateSessionRequest(call.spec, LayerOf(call, *layer, append.start()),
+      ValidateSessionRequest(call.spec, LayerOf(call, append.start()),
                              request.limits));
   ATTN_RETURN_IF_ERROR(request.check_reply(plan));
   ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,

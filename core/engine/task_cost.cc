@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/attention/key_range.h"
 #include "core/base/checked_math.h"
 
 namespace attn {
@@ -20,13 +19,7 @@ constexpr double kFixedFlops = 2e5;
 
 // Mean number of keys that a row of sequence b sees, from a sample.
 double MeanKeysSeen(const AttentionPlan& plan, int64_t b) {
-  const KeyStructure structure{
-      .offset = plan.Offset(b),
-      .is_causal = plan.params.causal != CausalMode::kNone,
-      .left_window = plan.params.left_window,
-      .right_window = plan.params.right_window,
-      .kv_first = plan.kv_first,
-      .kv_limit = std::min(plan.KvLength(b), plan.mask_kv_len)};
+  const KeyStructure structure = plan.Structure(b);
   const int64_t q_len = plan.geometry.q_len;
   const int64_t samples = std::min(q_len, kSampledRows);
   double sum = 0;

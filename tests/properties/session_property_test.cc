@@ -1,9 +1,11 @@
 // A session answers what a stateless request with the same keys and values
 // does, bit for bit where the same kernel runs: whole == appended in any
 // pieces.
+#include <limits>
 #include <vector>
 
 #include "core/base/error.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/comparison.h"
 #include "tests/support/random.h"
@@ -159,6 +161,23 @@ TEST(SessionPropertyTest, WindowedSessionAnswersAsAWindowDoes) {
   }
   EXPECT_LE(session->MeasureUsage().kv_bytes,
             3 * session->format().page_bytes());
+}
+
+// The call's own append drops the pages that its row, put back in time, asks
+// for: they are not there.
+TEST(SessionPropertyTest, RowPutBeforeTheKeptWindowSeesNoKey) {
+  SessionRunner runner;
+  const AttentionCase whole = WholeCase(301, 5);
+  const SessionPtr session = runner.Create(whole, KvDtype::kF32, /*window=*/37);
+  ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 300), {}).ok());
+  AttentionCase last = CutTokens(whole, 300, 1);
+  last.spec.params.causal_offset = 10;
+  const auto answer = runner.Attend(*session, last, {});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  const std::vector<float> output = ToFloats(DataType::kF32, answer->output);
+  EXPECT_THAT(output, testing::Each(0.0f));
+  EXPECT_THAT(ToFloats(DataType::kF32, answer->lse),
+              testing::Each(-std::numeric_limits<float>::infinity()));
 }
 
 TEST(SessionPropertyTest, EverythingIsGivenBack) {

@@ -63,6 +63,12 @@ TEST(MergeTest, LargeLsesNeitherOverflowNorUnderflow) {
   }
 }
 
+// Beside a mask of finfo.min everywhere the logarithm of 2 is nothing.
+TEST(MergeTest, LseOfAMaskOfTheLowestFloatSplitsEvenly) {
+  const auto merged = Merge({Row({1}, -1e30), Row({3}, -1e30)});
+  EXPECT_THAT(Output(merged), ElementsAre(DoubleNear(2, 1e-15)));
+}
+
 TEST(MergeTest, PartWithoutKeysContributesNothing) {
   for (const double rubbish : {0.0, kNan, kInfinity}) {
     const PartialAnswer empty = Row({rubbish}, -kInfinity);
