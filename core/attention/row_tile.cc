@@ -12,8 +12,10 @@
 namespace attn {
 namespace {
 
-constexpr double kLn2 = 0.693147180559945309417;
-constexpr double kLog2E = 1.44269504088896340736;
+constexpr double kLn4 = 1.38629436111989061883;
+constexpr double kLog4E = 0.72134752044448170368;
+
+double Exp4(double x) { return std::exp2(2 * x); }
 
 }  // namespace
 
@@ -171,12 +173,12 @@ void RowTile::Normalise() {
     }
     const double sink = p_.sinks == nullptr
                             ? -INFINITY
-                            : p_.sinks[p_.HeadOf(rows_.first + r)] * kLog2E;
+                            : p_.sinks[p_.HeadOf(rows_.first + r)] * kLog4E;
     const double max = std::max<double>(max_[r], sink);
-    const double keys_share = std::exp2(max_[r] - max);
-    const double total = sum_[r] * keys_share + std::exp2(sink - max);
+    const double keys_share = Exp4(max_[r] - max);
+    const double total = sum_[r] * keys_share + Exp4(sink - max);
     norm_[r] = static_cast<float>(keys_share / total);
-    lse_[r] = static_cast<float>((max + std::log2(total)) * kLn2);
+    lse_[r] = static_cast<float>(max * kLn4 + std::log(total));
   }
 }
 
@@ -222,7 +224,7 @@ void RowTile::FinishRow(int64_t r, int64_t first_key, int64_t num_keys) {
   stage_.BiasRow(ranges_[r], r, first_key, num_keys, scores);
   write_at(WeightsMode::kBiased);
   if (top_ == nullptr && p_.weights_mode != WeightsMode::kProbabilities) return;
-  if (stage_.is_natural()) ToLog2Row(scores, num_keys);
+  if (stage_.is_natural()) ToLog4Row(scores, num_keys);
   if (top_ != nullptr) top_[r].Offer(scores, num_keys, first_key);
   ProbabilitiesRow(scores, num_keys, FiniteMax(r), norm_[r]);
   write_at(WeightsMode::kProbabilities);

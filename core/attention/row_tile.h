@@ -77,7 +77,7 @@ class RowTile {
   float* max_ = nullptr;          // [R] see SoftmaxTile
   float* rescale_ = nullptr;      // [R]
   double* sum_ = nullptr;         // [R]
-  // [R] 2^max over the whole denominator, by which weights are normalised; 0
+  // [R] 4^max over the whole denominator, by which weights are normalised; 0
   // for a row without an allowed key.
   float* norm_ = nullptr;
   float* lse_ = nullptr;           // [R]

@@ -21,7 +21,6 @@ using FloatTag = hn::ScalableTag<float>;
 using Floats = hn::Vec<FloatTag>;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-constexpr float kLargest = std::numeric_limits<float>::max();
 
 // Runs step(scores, j) -> scores over a row in place; the rest of the row goes
 // through a padded copy, so that every element takes the same instructions.
@@ -41,27 +40,27 @@ void TransformRow(float* scores, int64_t n, const Step& step) {
   std::copy(rest, rest + (n - j), scores + j);
 }
 
-// 2^x for x <= 0 (NaN stays NaN): relative error below 2e-7 (Cephes exp2f's
-// polynomial on [-0.5, 0.5]); exactly 0 below 2^-125, where the largest weight
-// of the row is at least 1/2.
-Floats Exp2(Floats x) {
+// 4^x for x <= 0 (NaN stays NaN): relative error below 2e-7 (Cephes exp2f's
+// polynomial on [-0.5, 0.5], its k-th coefficient times 2^k); exactly 0 below
+// 2^-125, where the largest weight of the row is at least 1/4.
+Floats Exp4(Floats x) {
   const FloatTag tag;
   const hn::RebindToSigned<FloatTag> bits;
-  // Adding 1.5 * 2^23 leaves round(x) in the low bits.
-  const auto magic = hn::Set(tag, 12582912.0f);
+  // Adding 1.5 * 2^22 leaves round(2 x) in the low bits.
+  const auto magic = hn::Set(tag, 6291456.0f);
   const auto shifted = hn::Add(x, magic);
   const auto f = hn::Sub(x, hn::Sub(shifted, magic));
-  auto p = hn::Set(tag, 1.535336188319500E-4f);
-  p = hn::MulAdd(p, f, hn::Set(tag, 1.339887440266574E-3f));
-  p = hn::MulAdd(p, f, hn::Set(tag, 9.618437357674640E-3f));
-  p = hn::MulAdd(p, f, hn::Set(tag, 5.550332471162809E-2f));
-  p = hn::MulAdd(p, f, hn::Set(tag, 2.402264791363012E-1f));
-  p = hn::MulAdd(p, f, hn::Set(tag, 6.931472028550421E-1f));
+  auto p = hn::Set(tag, 64 * 1.535336188319500E-4f);
+  p = hn::MulAdd(p, f, hn::Set(tag, 32 * 1.339887440266574E-3f));
+  p = hn::MulAdd(p, f, hn::Set(tag, 16 * 9.618437357674640E-3f));
+  p = hn::MulAdd(p, f, hn::Set(tag, 8 * 5.550332471162809E-2f));
+  p = hn::MulAdd(p, f, hn::Set(tag, 4 * 2.402264791363012E-1f));
+  p = hn::MulAdd(p, f, hn::Set(tag, 2 * 6.931472028550421E-1f));
   p = hn::MulAdd(p, f, hn::Set(tag, 1.0f));
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
   const auto power = hn::BitCast(tag, hn::Add(hn::BitCast(bits, p), exponent));
   const auto in_range =
-      hn::IfThenZeroElse(hn::Lt(x, hn::Set(tag, -125.0f)), power);
+      hn::IfThenZeroElse(hn::Lt(x, hn::Set(tag, -62.5f)), power);
   return hn::IfThenElse(hn::IsNaN(x), x, in_range);
 }
 
@@ -123,18 +122,6 @@ void AddBias(float* scores, int64_t n, const float* bias) {
   });
 }
 
-void ToLog2(float* scores, int64_t n) {
-  const FloatTag tag;
-  const auto log2_e = hn::Set(tag, 1.44269504088896341f);
-  const auto largest = hn::Set(tag, kLargest);
-  TransformRow(scores, n, [&](Floats score, int64_t) {
-    const auto clamped =
-        hn::Max(hn::Neg(largest), hn::Min(largest, hn::Mul(score, log2_e)));
-    // Infinity and NaN pass as they are.
-    return hn::IfThenElse(hn::IsFinite(score), clamped, score);
-  });
-}
-
 float RowMax(const float* scores, int64_t n) {
   const FloatTag tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
@@ -148,13 +135,13 @@ float RowMax(const float* scores, int64_t n) {
   return result;
 }
 
-// scores = 2^(scores - max); returns their sum.
+// scores = 4^(scores - max); returns their sum.
 float ExponentiateRow(float* scores, int64_t n, float max) {
   const FloatTag tag;
   const auto maxes = hn::Set(tag, max);
   auto sum = hn::Zero(tag);
   TransformRow(scores, n, [&](Floats score, int64_t) {
-    const auto power = Exp2(hn::Sub(score, maxes));
+    const auto power = Exp4(hn::Sub(score, maxes));
     sum = hn::Add(sum, power);
     return power;
   });
@@ -172,7 +159,7 @@ void StepTile(const SoftmaxTile& tile) {
     const float base = new_max == kMinusInfinity ? 0.0f : new_max;
     const float rescale = old_max == new_max || old_max == kMinusInfinity
                               ? 1.0f
-                              : std::exp2(old_max - new_max);
+                              : std::exp2(2 * (old_max - new_max));
     const float sum = ExponentiateRow(scores, tile.num_keys, base);
     tile.sum[r] =
         tile.sum[r] * static_cast<double>(rescale) + static_cast<double>(sum);
@@ -186,7 +173,7 @@ void Probabilities(float* scores, int64_t n, float max, float factor) {
   const auto maxes = hn::Set(tag, max);
   const auto factors = hn::Set(tag, factor);
   TransformRow(scores, n, [&](Floats score, int64_t) {
-    return hn::Mul(Exp2(hn::Sub(score, maxes)), factors);
+    return hn::Mul(Exp4(hn::Sub(score, maxes)), factors);
   });
 }
 
@@ -206,7 +193,6 @@ HWY_EXPORT(Softcap);
 HWY_EXPORT(AddAlibi);
 HWY_EXPORT(Forbid);
 HWY_EXPORT(AddBias);
-HWY_EXPORT(ToLog2);
 HWY_EXPORT(StepTile);
 HWY_EXPORT(Probabilities);
 HWY_EXPORT(Scale);
@@ -236,8 +222,9 @@ void ForbidOutside(float* scores, int64_t n, int64_t first_key,
   std::fill(scores + last, scores + n, -INFINITY);
 }
 
-void ToLog2Row(float* scores, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(ToLog2)(scores, n);
+void ToLog4Row(float* scores, int64_t n) {
+  constexpr float kLog4E = 0.72134752044448170368f;
+  ScaleRow(scores, n, kLog4E);
 }
 
 void SoftmaxStep(const SoftmaxTile& tile) {

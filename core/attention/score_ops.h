@@ -26,11 +26,12 @@ void AddBiasRow(float* scores, int64_t n, const float* bias);
 void ForbidOutside(float* scores, int64_t n, int64_t first_key,
                    const KeyRange& range);
 
-// scores[j] *= log2(e). Finite stays finite: finfo.min in a mask means "very
-// unlikely", not "never".
-void ToLog2Row(float* scores, int64_t n);
+// scores[j] *= log4(e), for weights that are powers of 4. Of 4, not of 2: a
+// factor below 1 leaves what is finite so. finfo.min in a mask means "very
+// unlikely", not "never", and its lse is finite.
+void ToLog4Row(float* scores, int64_t n);
 
-// A tile of scores in base 2, [num_rows, stride] with num_keys in use, and the
+// A tile of scores in base 4, [num_rows, stride] with num_keys in use, and the
 // running state of its rows.
 struct SoftmaxTile {
   float* scores = nullptr;
@@ -41,18 +42,18 @@ struct SoftmaxTile {
   // first allowed key. Integers make every rescaling an exact power of two, and
   // needless almost always after the first tile.
   float* max = nullptr;
-  // [num_rows] running sum of 2^(score - max).
+  // [num_rows] running sum of 4^(score - max).
   double* sum = nullptr;
-  // [num_rows] out: 2^(old max - new max), by which to scale what was
+  // [num_rows] out: 4^(old max - new max), by which to scale what was
   // accumulated under the old maximum.
   float* rescale = nullptr;
 };
 
-// One step of the online softmax: scores become 2^(score - max), exactly 0
+// One step of the online softmax: scores become 4^(score - max), exactly 0
 // where they were -inf; max and sum move on.
 void SoftmaxStep(const SoftmaxTile& tile);
 
-// scores[j] = 2^(scores[j] - max) * factor; 0 where -inf. For weights.
+// scores[j] = 4^(scores[j] - max) * factor; 0 where -inf. For weights.
 void ProbabilitiesRow(float* scores, int64_t n, float max, float factor);
 
 // values[i] *= factor.

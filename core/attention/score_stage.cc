@@ -9,7 +9,7 @@
 namespace attn {
 namespace {
 
-constexpr double kLog2E = 1.44269504088896340736;
+constexpr double kLog4E = 0.72134752044448170368;
 
 // Mask elements that are widened at a time, on the stack.
 constexpr int64_t kMaskChunk = 256;
@@ -21,7 +21,7 @@ ScoreStage::ScoreStage(const Problem& problem, RowRange rows)
       rows_(rows),
       is_natural_(HasNaturalStep()),
       query_factor_(
-          static_cast<float>(is_natural_ ? p_.scale : p_.scale * kLog2E)) {}
+          static_cast<float>(is_natural_ ? p_.scale : p_.scale * kLog4E)) {}
 
 // A bool mask only selects; the others compute in natural units.
 bool ScoreStage::HasNaturalStep() const {
@@ -54,7 +54,7 @@ void ScoreStage::Bias(const KeyRange* ranges, int64_t first_key,
     float* row = scores + r * stride;
     Cap(row, num_keys);
     BiasRow(ranges[r], r, first_key, num_keys, row);
-    if (is_natural_) ToLog2Row(row, num_keys);
+    if (is_natural_) ToLog4Row(row, num_keys);
   }
 }
 

@@ -16,9 +16,9 @@ class ScoreStage {
   ScoreStage(const Problem& problem, RowRange rows);
 
   // By what to multiply the query so that Bias receives what it expects: scale,
-  // and log2(e) as well where no option needs natural scores in between.
+  // and log4(e) as well where no option needs natural scores in between.
   float query_factor() const { return query_factor_; }
-  // Whether Cap and BiasRow take and leave natural scores, not base 2.
+  // Whether Cap and BiasRow take and leave natural scores, not base 4.
   bool is_natural() const { return is_natural_; }
 
   // ranges: [rows.size()] gets the keys allowed to each row by structure. Must
@@ -29,7 +29,7 @@ class ScoreStage {
   KeyRange seen() const { return seen_; }
 
   // Scores [rows.size(), stride] of keys first_key... as the product left them,
-  // to final logits in base 2, -inf where not allowed.
+  // to final logits in base 4, -inf where not allowed.
   void Bias(const KeyRange* ranges, int64_t first_key, int64_t num_keys,
             float* scores, int64_t stride) const;
 

@@ -167,22 +167,30 @@ TEST_P(KernelTest, ForbiddenKeysNeverReachARow) {
   }
 }
 
-TEST_P(KernelTest, LowestFiniteMaskAveragesInsteadOfForbidding) {
-  CaseOptions options = Sized(3, 300, 8);
+// Row 0 has nothing else; in row 1 the last 100 keys are less unlikely.
+TEST_P(KernelTest, LowestFiniteMaskMeansVeryUnlikely) {
+  CaseOptions options = Sized(2, 300, 8);
   options.has_mask = true;
   options.mask_dtype = DataType::kF32;
-  options.mask_dims = {3, 300};
+  options.mask_dims = {2, 300};
+  options.output.return_lse = true;
   AttentionCase made = MakeCase(options);
   const float lowest = std::numeric_limits<float>::lowest();
-  for (size_t i = 0; i < 900; ++i) {
-    std::memcpy(made.mask.data() + i * 4, &lowest, 4);
+  for (size_t i = 0; i < 600; ++i) {
+    const float bias = i < 500 ? lowest : 0.8f * lowest;
+    std::memcpy(made.mask.data() + i * 4, &bias, 4);
   }
   const AttentionOutputs outputs = Run(made);
   const auto got = ToDoubles(options.dtype, outputs.output);
   const auto values = ToDoubles(options.dtype, made.value);
-  double mean = 0;
+  double mean = 0, mean_of_last = 0;
   for (size_t j = 0; j < 300; ++j) mean += values[j * 8] / 300;
+  for (size_t j = 200; j < 300; ++j) mean_of_last += values[j * 8] / 100;
   EXPECT_NEAR(got[0], mean, 1e-6);
+  EXPECT_NEAR(got[8], mean_of_last, 1e-6);
+  const auto lse = ToFloats(DataType::kF32, outputs.lse);
+  EXPECT_NEAR(lse[0] / lowest, 1, 1e-6);
+  EXPECT_NEAR(lse[1] / lowest, 0.8, 1e-6);
 }
 
 TEST_P(KernelTest, RowWithoutKeysIsZeroWithMinusInfiniteLse) {

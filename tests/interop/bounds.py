@@ -24,9 +24,6 @@ from oracle import Expected
 PER_TERM = 4.0
 # Weights below this are absolute: exponentials may be flushed to zero.
 TINY = 2.0**-100
-# Scores are made in base 2 in f32: larger ones, ln(2) times the largest f32, are
-# taken for this one (a mask of the lowest finite f32 makes such scores).
-LARGEST_SCORE = 2.35e38
 # Of what the server keeps in F32 whatever the query's dtype.
 F32 = UNIT_ROUNDOFF["f32"]
 
@@ -79,8 +76,6 @@ def tolerance(case: Case, expected: Expected, unit: float, result_dtype: str, st
         errors = {"raw_scores": raw_error, "softcapped": capped_error, "biased": score_error,
                   "probabilities": weight_error}
         lse_error = common + unit * (1 + np.abs(expected.lse))
-        if unit == F32:
-            lse_error = np.where(np.abs(expected.lse) > LARGEST_SCORE, np.abs(expected.lse), lse_error)
         return Tolerance(
             output=bound(weight_error @ value + TINY * largest, expected.output, result_dtype),
             lse=bound(lse_error, expected.lse, stored),

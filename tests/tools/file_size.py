@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
-"""No source file above 600 lines, no test above 800: split it before that."""
+"""No source or test above 400 lines: split it before that."""
 
 import sys
 
 import repository
 
 SUFFIXES = (".h", ".cc", ".py", ".sh", ".proto")
-
-
-def limit(path):
-    return 800 if path.startswith("tests/") else 600
+LIMIT = 400
 
 
 def main():
@@ -18,8 +15,8 @@ def main():
     for path in paths:
         with (repository.ROOT / path).open(encoding="utf-8") as lines:
             length = sum(1 for _ in lines)
-        if length > limit(path):
-            problems.append(f"{path}: {length} lines; the limit is {limit(path)}")
+        if length > LIMIT:
+            problems.append(f"{path}: {length} lines; the limit is {LIMIT}")
     return repository.report("file size", problems, len(paths))
 
 

@@ -174,19 +174,21 @@ TEST(ScoreOpsTest, OutsideOfTheRangeIsForbidden) {
   }
 }
 
-TEST(ScoreOpsTest, ToLog2MultipliesByLog2E) {
+TEST(ScoreOpsTest, ToLog4MultipliesByLog4E) {
   ExpectMatchesTwin(
-      40, [](float* row, int64_t n) { ToLog2Row(row, n); },
-      [](double s, int64_t) { return s * 1.4426950408889634; }, 2 * kEpsilon,
+      40, [](float* row, int64_t n) { ToLog4Row(row, n); },
+      [](double s, int64_t) { return s * 0.7213475204444817; }, 2 * kEpsilon,
       0);
 }
 
-TEST(ScoreOpsTest, ToLog2KeepsFiniteFinite) {
-  float row[] = {kLargest, -kLargest, kInfinity, -kInfinity, 0, kNan};
-  ToLog2Row(row, 6);
-  EXPECT_THAT(std::vector<float>(row, row + 5),
-              ElementsAre(kLargest, -kLargest, kInfinity, -kInfinity, 0));
-  EXPECT_TRUE(std::isnan(row[5]));
+TEST(ScoreOpsTest, ToLog4KeepsFiniteFiniteAndApart) {
+  float row[] = {kLargest, -kLargest, -0.9f * kLargest, kInfinity, -kInfinity};
+  ToLog4Row(row, 5);
+  EXPECT_TRUE(std::isfinite(row[0]));
+  EXPECT_TRUE(std::isfinite(row[1]));
+  EXPECT_LT(row[1], row[2]);
+  EXPECT_EQ(row[3], kInfinity);
+  EXPECT_EQ(row[4], -kInfinity);
 }
 
 TEST(ScoreOpsTest, ScaleMultiplies) {
@@ -195,19 +197,19 @@ TEST(ScoreOpsTest, ScaleMultiplies) {
       [](double s, int64_t) { return s * double{0.3f}; }, kEpsilon, 0);
 }
 
-// 2^x through ProbabilitiesRow over a dense sweep of [-125, 0].
+// 4^x through ProbabilitiesRow over a dense sweep of [-62.5, 0].
 TEST(ScoreOpsTest, PowersAreWithinTwoTenMillionths) {
   const int64_t count = test::Scaled(4000000, 100000);
   std::vector<float> row;
   for (int64_t i = 0; i <= count; ++i) {
-    row.push_back(static_cast<float>(-125.0 * static_cast<double>(i) /
+    row.push_back(static_cast<float>(-62.5 * static_cast<double>(i) /
                                      static_cast<double>(count)));
   }
   const std::vector<float> exponents = row;
   ProbabilitiesRow(row.data(), std::ssize(row), 0.0f, 1.0f);
   double worst = 0;
   for (size_t i = 0; i < row.size(); ++i) {
-    const double expected = std::exp2(static_cast<double>(exponents[i]));
+    const double expected = std::exp2(2 * static_cast<double>(exponents[i]));
     worst = std::max(
         worst, std::fabs(static_cast<double>(row[i]) - expected) / expected);
   }
@@ -218,7 +220,7 @@ TEST(ScoreOpsTest, PowersAreWithinTwoTenMillionths) {
 
 TEST(ScoreOpsTest, IntegerPowersAreExact) {
   std::vector<float> row;
-  for (int x = 0; x >= -125; --x) row.push_back(static_cast<float>(x));
+  for (int x = 0; x >= -125; --x) row.push_back(static_cast<float>(x) / 2);
   ProbabilitiesRow(row.data(), std::ssize(row), 0.0f, 1.0f);
   for (size_t i = 0; i < row.size(); ++i) {
     ASSERT_EQ(row[i], std::ldexp(1.0f, -static_cast<int>(i)));
@@ -226,7 +228,7 @@ TEST(ScoreOpsTest, IntegerPowersAreExact) {
 }
 
 TEST(ScoreOpsTest, ProbabilitiesOfTinyAndForbiddenScoresAreZero) {
-  float row[] = {-kInfinity, -125.5f, -1e30f, -kLargest, kNan, 0};
+  float row[] = {-kInfinity, -62.75f, -1e30f, -kLargest, kNan, 0};
   ProbabilitiesRow(row, 6, 0.0f, 0.5f);
   EXPECT_THAT(std::vector<float>(row, row + 4), Each(0.0f));
   EXPECT_FALSE(std::signbit(row[0]));
@@ -237,7 +239,7 @@ TEST(ScoreOpsTest, ProbabilitiesOfTinyAndForbiddenScoresAreZero) {
 TEST(ScoreOpsTest, ProbabilitiesUseMaxAndFactorAtEveryLength) {
   ExpectMatchesTwin(
       4, [](float* row, int64_t n) { ProbabilitiesRow(row, n, 20.0f, 0.125f); },
-      [](double s, int64_t) { return std::exp2(s - 20) * 0.125; },
+      [](double s, int64_t) { return std::exp2(2 * (s - 20)) * 0.125; },
       // The difference is rounded once; its error becomes relative.
       2e-7 + 32 * kEpsilon, 0);
 }
@@ -277,10 +279,10 @@ TEST(SoftmaxStepTest, SumsPowersAtEveryLength) {
       ASSERT_EQ(rows.max[r], max);
       double sum = 0;
       for (int64_t j = 0; j < n; ++j) {
-        const double power =
-            std::exp2(static_cast<double>(row[j]) - static_cast<double>(max));
+        const double power = std::exp2(
+            2 * (static_cast<double>(row[j]) - static_cast<double>(max)));
         const float got = powers[r * 80 + static_cast<size_t>(j)];
-        ASSERT_NEAR(got, power, power * (2e-7 + 40 * kEpsilon));
+        ASSERT_NEAR(got, power, power * (2e-7 + 80 * kEpsilon));
         sum += power;
       }
       ASSERT_NEAR(rows.sum[r], sum, sum * 3e-6);
@@ -294,12 +296,12 @@ TEST(SoftmaxStepTest, LaterMaximumRescalesWhatWasThere) {
   std::vector<float> first = {1.0f, 0.0f};
   rows.Step(first, 2, 2);
   EXPECT_EQ(rows.rescale[0], 1.0f);
-  EXPECT_EQ(rows.sum[0], 1.5);
+  EXPECT_EQ(rows.sum[0], 1.25);
   std::vector<float> second = {4.0f, -kInfinity};
   rows.Step(second, 2, 2);
   EXPECT_EQ(rows.max[0], 4.0f);
-  EXPECT_EQ(rows.rescale[0], 0.125f);
-  EXPECT_EQ(rows.sum[0], 1.5 * 0.125 + 1);
+  EXPECT_EQ(rows.rescale[0], 0x1p-6f);
+  EXPECT_EQ(rows.sum[0], 1.25 * 0x1p-6 + 1);
   EXPECT_THAT(second, ElementsAre(1.0f, 0.0f));
 }
 
@@ -311,7 +313,7 @@ TEST(SoftmaxStepTest, LowerScoresLeaveTheMaximum) {
   rows.Step(second, 1, 1);
   EXPECT_EQ(rows.max[0], 3.0f);
   EXPECT_EQ(rows.rescale[0], 1.0f);
-  EXPECT_EQ(rows.sum[0], 1.25);
+  EXPECT_EQ(rows.sum[0], 1.0625);
 }
 
 TEST(SoftmaxStepTest, ForbiddenKeysAreExactlyZeroAndAddNothing) {
