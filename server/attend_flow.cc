@@ -123,7 +123,11 @@ void AttendFlow::Submit(const AttentionTaskPtr& task, std::string request_id,
     outcome.task = std::move(finished);
     done(std::move(outcome));
   };
-  context_.engine.Submit(task, std::move(finish));
+  if (arrival_.together != nullptr && task->plan().has_session) {
+    arrival_.together->push_back({task, std::move(finish)});
+  } else {
+    context_.engine.Submit(task, std::move(finish));
+  }
   // A cancellation that came before the task had its place in the queue.
   bool is_cancelled = false;
   {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -60,6 +61,10 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
     // Of the message that the request came in, if others came with it; must
     // live until Run returns.
     ReplyBudget* budget = nullptr;
+    // Where tasks on sessions wait for the others of their message, which the
+    // caller submits together: forks of one prefix are read once then. Null:
+    // they are submitted at once, as all others are.
+    std::vector<Engine::Submission>* together = nullptr;
   };
 
   AttendFlow(const AttendContext& context, const Arrival& arrival);

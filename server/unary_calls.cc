@@ -109,6 +109,8 @@ void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
   ReplyBudget budget(context_.limits.max_reply_bytes);
   AttendFlow::Arrival item = arrival();
   item.budget = &budget;
+  std::vector<Engine::Submission> together;
+  item.together = &together;
   for (size_t i = 0; i < ranges->size(); ++i) {
     flows_.push_back(std::make_shared<AttendFlow>(context_, item));
   }
@@ -117,6 +119,7 @@ void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
         message.bytes(), (*ranges)[i],
         [this, i](AttendOutcome outcome) { Store(i, std::move(outcome)); });
   }
+  context_.engine.SubmitTogether(std::move(together));
   CountDown();
 }
 

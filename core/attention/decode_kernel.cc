@@ -4,11 +4,10 @@
 
 namespace attn {
 
-absl::Status AttendDecode(const Problem& problem, RowRange rows,
+absl::Status AttendDecode(absl::Span<const RowShare> shares,
                           ScratchArena& arena) {
   const SmallTileGemm gemm;
-  const TileShape tile{.rows = rows.size(), .keys = kDecodeKeys};
-  return RowTile(problem, rows, tile, gemm).Run(arena);
+  return RowTile(shares, kDecodeKeys, gemm).Run(arena);
 }
 
 }  // namespace attn

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "core/attention/problem.h"
+#include "absl/types/span.h"
 #include "core/attention/row_tile.h"
 #include "core/memory/scratch_arena.h"
 
@@ -18,9 +18,10 @@ namespace attn {
 inline constexpr int64_t kMaxDecodeRows = 16;
 inline constexpr int64_t kDecodeKeys = 64;
 
-// Computes what AttendPrefill does. RESOURCE_EXHAUSTED without memory for
-// scratch. REQUIRES: 0 < rows.size() <= kMaxDecodeRows.
-absl::Status AttendDecode(const Problem& problem, RowRange rows,
+// Computes what AttendPrefill does, for rows of one problem or, on keys that
+// they share, of several (see RowTile). RESOURCE_EXHAUSTED without memory for
+// scratch. REQUIRES: RowTile's, and at most kMaxDecodeRows of each problem.
+absl::Status AttendDecode(absl::Span<const RowShare> shares,
                           ScratchArena& arena);
 
 }  // namespace attn

@@ -26,7 +26,7 @@ absl::Status AttendRows(const KernelChoice& choice, const Problem& problem,
     case KernelKind::kPrefill:
       return AttendPrefill(problem, rows, choice.tile, gemm, arena);
     case KernelKind::kDecode:
-      return AttendDecode(problem, rows, arena);
+      return AttendDecode({{&problem, rows}}, arena);
     case KernelKind::kF64:
       break;
   }

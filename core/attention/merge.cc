@@ -15,17 +15,19 @@ struct RowWeights {
   absl::InlinedVector<double, 16> parts;
   double sum = 0;
   double largest = -INFINITY;
+  bool has_key = false;
 
-  bool is_empty() const { return sum == 0; }
-  double Lse() const {
-    return is_empty() ? -INFINITY : largest + std::log(sum);
-  }
+  double Lse() const { return has_key ? largest + std::log(sum) : -INFINITY; }
 };
 
-RowWeights Weigh(absl::Span<const PartialAnswer> parts, int64_t row) {
+RowWeights Weigh(absl::Span<const PartialAnswer> parts, const float* sinks,
+                 int64_t row) {
   RowWeights weights;
   for (const PartialAnswer& part : parts) {
     weights.largest = std::max(weights.largest, double{part.lse[row]});
+  }
+  if (sinks != nullptr) {
+    weights.largest = std::max(weights.largest, double{sinks[row]});
   }
   for (const PartialAnswer& part : parts) {
     // -inf minus -inf must not arise. NaN stays NaN.
@@ -33,16 +35,20 @@ RowWeights Weigh(absl::Span<const PartialAnswer> parts, int64_t row) {
     weights.parts.push_back(
         is_blind ? 0.0 : std::exp(double{part.lse[row]} - weights.largest));
     weights.sum += weights.parts.back();
+    weights.has_key |= !is_blind;
+  }
+  if (sinks != nullptr) {
+    weights.sum += std::exp(double{sinks[row]} - weights.largest);
   }
   return weights;
 }
 
 }  // namespace
 
-void Merge(absl::Span<const PartialAnswer> parts, int64_t num_rows, int64_t dim,
-           float* output, float* lse) {
+void Merge(absl::Span<const PartialAnswer> parts, const float* sinks,
+           int64_t num_rows, int64_t dim, float* output, float* lse) {
   for (int64_t row = 0; row < num_rows; ++row) {
-    const RowWeights weights = Weigh(parts, row);
+    const RowWeights weights = Weigh(parts, sinks, row);
     for (int64_t d = 0; d < dim; ++d) {
       double sum = 0;
       for (size_t p = 0; p < parts.size(); ++p) {
@@ -52,7 +58,7 @@ void Merge(absl::Span<const PartialAnswer> parts, int64_t num_rows, int64_t dim,
       }
       // 0 where no part has a key.
       output[row * dim + d] =
-          weights.is_empty() ? 0.0f : static_cast<float>(sum / weights.sum);
+          weights.has_key ? static_cast<float>(sum / weights.sum) : 0.0f;
     }
     lse[row] = static_cast<float>(weights.Lse());
   }

@@ -31,7 +31,8 @@ TileShape ChooseTileShape(int64_t num_rows, int64_t kv_len, int64_t head_dim,
 absl::Status AttendPrefill(const Problem& problem, RowRange rows,
                            TileShape tile, const TileGemm& gemm,
                            ScratchArena& arena) {
-  return RowTile(problem, rows, tile, gemm).Run(arena);
+  const RowShare share{&problem, rows};
+  return RowTile({&share, 1}, tile.keys, gemm).Run(arena);
 }
 
 }  // namespace attn

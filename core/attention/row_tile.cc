@@ -19,21 +19,36 @@ double Exp4(double x) { return std::exp2(2 * x); }
 
 }  // namespace
 
+RowTile::RowTile(absl::Span<const RowShare> shares, int64_t tile_keys,
+                 const TileGemm& gemm)
+    : p_(*shares.front().problem), tile_keys_(tile_keys), gemm_(gemm) {
+  int64_t first = 0;
+  for (const RowShare& share : shares) {
+    members_.emplace_back(share, first);
+    first += share.rows.size();
+  }
+}
+
 absl::Status RowTile::Run(ScratchArena& arena) {
   ATTN_RETURN_IF_ERROR(TakeScratch(arena));
-  PackQueryTile(p_, rows_, stage_.query_factor(), query_);
-  stage_.FindRanges(ranges_);
+  for (Member& member : members_) {
+    PackQueryTile(member.p, member.rows, member.stage.query_factor(),
+                  query_ + member.first * p_.query.dim);
+    member.stage.FindRanges(ranges_ + member.first);
+  }
   std::fill(max_, max_ + num_rows(), -INFINITY);
   std::fill(sum_, sum_ + num_rows(), 0.0);
   std::fill(accumulated_, accumulated_ + num_rows() * p_.value.dim, 0.0f);
   ATTN_RETURN_IF_ERROR(VisitKeys());
-  Normalise();
-  WriteRows();
+  for (const Member& member : members_) {
+    Normalise(member);
+    WriteRows(member);
+  }
   // Raw scores are shown at every key, top keys are all among the seen.
   if (p_.weights.data != nullptr) {
     ATTN_RETURN_IF_ERROR(WalkAgain({0, p_.kv_len}));
   } else if (top_ != nullptr) {
-    ATTN_RETURN_IF_ERROR(WalkAgain(stage_.seen()));
+    ATTN_RETURN_IF_ERROR(WalkAgain(only().stage.seen()));
   }
   if (top_ != nullptr) WriteTop();
   return absl::OkStatus();
@@ -48,16 +63,16 @@ absl::Status RowTile::TakeScratch(ScratchArena& arena) {
   };
   static_assert(sizeof(float) == sizeof(int32_t));
   ATTN_RETURN_IF_ERROR(arena.Reset(
-      floats(rows * d) + 2 * floats(d * tile_.keys) + floats(tile_.keys * dv) +
-      floats(rows * tile_.keys) + floats(rows * dv) + 4 * floats(rows) +
+      floats(rows * d) + 2 * floats(d * tile_keys_) + floats(tile_keys_ * dv) +
+      floats(rows * tile_keys_) + floats(rows * dv) + 4 * floats(rows) +
       ScratchArena::BytesFor<double>(rows) +
       ScratchArena::BytesFor<KeyRange>(rows) + 2 * floats(rows * p_.top.top_k) +
       ScratchArena::BytesFor<TopKeys<float>>(rows)));
   query_ = arena.Take<float>(rows * d);
-  key_ = arena.Take<float>(d * tile_.keys);
-  widened_ = arena.Take<float>(d * tile_.keys);
-  value_ = arena.Take<float>(tile_.keys * dv);
-  scores_ = arena.Take<float>(rows * tile_.keys);
+  key_ = arena.Take<float>(d * tile_keys_);
+  widened_ = arena.Take<float>(d * tile_keys_);
+  value_ = arena.Take<float>(tile_keys_ * dv);
+  scores_ = arena.Take<float>(rows * tile_keys_);
   accumulated_ = arena.Take<float>(rows * dv);
   max_ = arena.Take<float>(rows);
   rescale_ = arena.Take<float>(rows);
@@ -82,26 +97,30 @@ absl::Status RowTile::TakeScratch(ScratchArena& arena) {
 template <typename Visit>
 absl::Status RowTile::ForEachTile(const KeyRange& keys, const Visit& visit) {
   if (keys.empty()) return absl::OkStatus();
-  for (int64_t key = keys.first - keys.first % tile_.keys; key < keys.last;
-       key += tile_.keys) {
-    ATTN_RETURN_IF_ERROR(visit(key, std::min(tile_.keys, keys.last - key)));
+  for (int64_t key = keys.first - keys.first % tile_keys_; key < keys.last;
+       key += tile_keys_) {
+    ATTN_RETURN_IF_ERROR(visit(key, std::min(tile_keys_, keys.last - key)));
   }
   return absl::OkStatus();
 }
 
 absl::Status RowTile::VisitKeys() {
-  return ForEachTile(stage_.seen(), [this](int64_t key, int64_t num_keys) {
-    return VisitTile(key, num_keys);
-  });
+  return ForEachTile(only().stage.seen(),
+                     [this](int64_t key, int64_t num_keys) {
+                       return VisitTile(key, num_keys);
+                     });
 }
 
 absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
   ATTN_RETURN_IF_ERROR(Score(first_key, num_keys));
-  stage_.Bias(ranges_, first_key, num_keys, scores_, tile_.keys);
+  for (const Member& member : members_) {
+    member.stage.Bias(ranges_ + member.first, first_key, num_keys,
+                      scores_ + member.first * tile_keys_, tile_keys_);
+  }
   SoftmaxStep({.scores = scores_,
                .num_rows = num_rows(),
                .num_keys = num_keys,
-               .stride = tile_.keys,
+               .stride = tile_keys_,
                .max = max_,
                .sum = sum_,
                .rescale = rescale_});
@@ -113,13 +132,13 @@ absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
 absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
   const KeyTile key =
       PackKeyTile(p_, first_key, num_keys,
-                  {.widened = widened_, .packed = key_, .stride = tile_.keys});
+                  {.widened = widened_, .packed = key_, .stride = tile_keys_});
   return gemm_.Multiply({.m = num_rows(),
                          .n = num_keys,
                          .k = p_.query.dim,
                          .lda = p_.query.dim,
                          .ldb = key.stride,
-                         .ldc = tile_.keys},
+                         .ldc = tile_keys_},
                         query_, key.data, scores_, /*accumulate=*/false);
 }
 
@@ -127,13 +146,15 @@ absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
 absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
   const ValueTile value = PackValueTile(p_, first_key, num_keys, value_);
   if (!value.is_finite) {
-    WeighAllowedValues(value.data, first_key, num_keys);
+    for (const Member& member : members_) {
+      WeighAllowedValues(member, value.data, first_key, num_keys);
+    }
     return absl::OkStatus();
   }
   return gemm_.Multiply({.m = num_rows(),
                          .n = p_.value.dim,
                          .k = num_keys,
-                         .lda = tile_.keys,
+                         .lda = tile_keys_,
                          .ldb = p_.value.dim,
                          .ldc = p_.value.dim},
                         scores_, value.data, accumulated_, /*accumulate=*/true);
@@ -141,14 +162,17 @@ absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
 
 // The same for a tile that holds NaN or infinity: a product would multiply them
 // by the weight 0 of keys that a row must not see.
-void RowTile::WeighAllowedValues(const float* values, int64_t first_key,
-                                 int64_t num_keys) {
+void RowTile::WeighAllowedValues(const Member& member, const float* values,
+                                 int64_t first_key, int64_t num_keys) {
   const int64_t dim = p_.value.dim;
-  for (int64_t r = 0; r < num_rows(); ++r) {
+  for (int64_t r = member.first; r < member.last(); ++r) {
     float* row = accumulated_ + r * dim;
     for (int64_t j = 0; j < num_keys; ++j) {
-      if (!stage_.IsAllowed(ranges_[r], r, first_key + j)) continue;
-      const float weight = scores_[r * tile_.keys + j];
+      if (!member.stage.IsAllowed(ranges_[r], r - member.first,
+                                  first_key + j)) {
+        continue;
+      }
+      const float weight = scores_[r * tile_keys_ + j];
       for (int64_t d = 0; d < dim; ++d) row[d] += weight * values[j * dim + d];
     }
   }
@@ -164,16 +188,16 @@ void RowTile::Rescale() {
 }
 
 // The denominator is the sum over keys plus the sink's share.
-void RowTile::Normalise() {
-  for (int64_t r = 0; r < num_rows(); ++r) {
+void RowTile::Normalise(const Member& member) {
+  for (int64_t r = member.first; r < member.last(); ++r) {
     if (sum_[r] == 0) {  // No allowed key. NaN is not equal to 0.
       norm_[r] = 0;
       lse_[r] = -INFINITY;
       continue;
     }
-    const double sink = p_.sinks == nullptr
-                            ? -INFINITY
-                            : p_.sinks[p_.HeadOf(rows_.first + r)] * kLog4E;
+    const float* sinks = member.p.sinks;
+    const double sink =
+        sinks == nullptr ? -INFINITY : sinks[member.HeadOf(r)] * kLog4E;
     const double max = std::max<double>(max_[r], sink);
     const double keys_share = Exp4(max_[r] - max);
     const double total = sum_[r] * keys_share + Exp4(sink - max);
@@ -182,11 +206,12 @@ void RowTile::Normalise() {
   }
 }
 
-void RowTile::WriteRows() {
-  const int64_t dim = p_.value.dim;
-  for (int64_t r = 0; r < num_rows(); ++r) {
-    const int64_t head = p_.HeadOf(rows_.first + r);
-    const int64_t row = p_.RowOf(rows_.first + r);
+void RowTile::WriteRows(const Member& member) {
+  const Problem& p = member.p;
+  const int64_t dim = p.value.dim;
+  for (int64_t r = member.first; r < member.last(); ++r) {
+    const int64_t head = member.HeadOf(r);
+    const int64_t row = member.RowOf(r);
     float* output = accumulated_ + r * dim;
     // Selected, not multiplied: what was accumulated may be NaN.
     if (sum_[r] == 0) {
@@ -194,8 +219,8 @@ void RowTile::WriteRows() {
     } else {
       ScaleRow(output, dim, norm_[r]);
     }
-    ConvertFromF32(output, dim, p_.output.dtype, p_.output.Row(head, row));
-    if (p_.lse.data != nullptr) *p_.lse.Row(head, row) = lse_[r];
+    ConvertFromF32(output, dim, p.output.dtype, p.output.Row(head, row));
+    if (p.lse.data != nullptr) *p.lse.Row(head, row) = lse_[r];
   }
 }
 
@@ -211,20 +236,20 @@ absl::Status RowTile::WalkAgain(const KeyRange& keys) {
 // Scores of row r from raw to the wanted weights, and further on to logits for
 // the top keys.
 void RowTile::FinishRow(int64_t r, int64_t first_key, int64_t num_keys) {
-  float* scores = scores_ + r * tile_.keys;
+  float* scores = scores_ + r * tile_keys_;
   const auto write_at = [&](WeightsMode mode) {
     if (p_.weights.data == nullptr || p_.weights_mode != mode) return;
-    const int64_t folded = rows_.first + r;
     std::copy(scores, scores + num_keys,
-              p_.weights.Row(p_.HeadOf(folded), p_.RowOf(folded)) + first_key);
+              p_.weights.Row(only().HeadOf(r), only().RowOf(r)) + first_key);
   };
+  const ScoreStage& stage = only().stage;
   write_at(WeightsMode::kRawScores);
-  stage_.Cap(scores, num_keys);
+  stage.Cap(scores, num_keys);
   write_at(WeightsMode::kSoftcapped);
-  stage_.BiasRow(ranges_[r], r, first_key, num_keys, scores);
+  stage.BiasRow(ranges_[r], r, first_key, num_keys, scores);
   write_at(WeightsMode::kBiased);
   if (top_ == nullptr && p_.weights_mode != WeightsMode::kProbabilities) return;
-  if (stage_.is_natural()) ToLog4Row(scores, num_keys);
+  if (stage.is_natural()) ToLog4Row(scores, num_keys);
   if (top_ != nullptr) top_[r].Offer(scores, num_keys, first_key);
   ProbabilitiesRow(scores, num_keys, FiniteMax(r), norm_[r]);
   write_at(WeightsMode::kProbabilities);
@@ -238,8 +263,7 @@ float RowTile::FiniteMax(int64_t r) const {
 void RowTile::WriteTop() {
   const int64_t k = p_.top.top_k;
   for (int64_t r = 0; r < num_rows(); ++r) {
-    const int64_t folded = rows_.first + r;
-    const int64_t place = p_.top.Place(p_.HeadOf(folded), p_.RowOf(folded));
+    const int64_t place = p_.top.Place(only().HeadOf(r), only().RowOf(r));
     float* scores = top_[r].Finish();
     ProbabilitiesRow(scores, k, FiniteMax(r), norm_[r]);
     std::copy(scores, scores + k, p_.top.probabilities + place);

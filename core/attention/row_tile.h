@@ -3,13 +3,19 @@
 // tile; never more than one tile of scores in memory. Both products go through
 // a TileGemm.
 //
+// The rows are those of one problem, or shares of several that see the same
+// keys in the same pages (cascade): each key is then read once for all of them.
+// A row's bits do not depend on the other rows.
+//
 // Source of the method: Milakov and Gimelshein, "Online normalizer calculation
 // for softmax" (2018); Dao, "FlashAttention-2" (2023).
 #pragma once
 
 #include <cstdint>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "core/attention/problem.h"
 #include "core/attention/score_stage.h"
 #include "core/attention/tile_gemm.h"
@@ -24,24 +30,48 @@ struct TileShape {
   int64_t keys = 0;
 };
 
+// The folded rows of one problem in a tile. Borrows.
+struct RowShare {
+  const Problem* problem = nullptr;
+  RowRange rows;
+};
+
 // Borrows everything. Confined to one worker thread.
 class RowTile {
  public:
-  // REQUIRES: 0 < rows.size() <= tile.rows.
-  RowTile(const Problem& problem, RowRange rows, TileShape tile,
-          const TileGemm& gemm)
-      : p_(problem),
-        rows_(rows),
-        tile_(tile),
-        gemm_(gemm),
-        stage_(problem, rows) {}
+  // `tile_keys`: keys of a tile. REQUIRES: at least one share and one row.
+  // Where there are several shares, their problems have the same keys and
+  // values, see the same of them, and want neither weights nor top keys.
+  RowTile(absl::Span<const RowShare> shares, int64_t tile_keys,
+          const TileGemm& gemm);
 
   // Computes output, lse, weights and top keys of the rows. INTERNAL when the
   // matrix library fails, RESOURCE_EXHAUSTED without memory for scratch.
   absl::Status Run(ScratchArena& arena);
 
  private:
-  int64_t num_rows() const { return rows_.size(); }
+  // A share's place among the rows, and what its options do to scores.
+  struct Member {
+    Member(const RowShare& share, int64_t first_row)
+        : p(*share.problem),
+          rows(share.rows),
+          first(first_row),
+          stage(*share.problem, share.rows) {}
+
+    int64_t last() const { return first + rows.size(); }
+    // Of row r of the tile.
+    int64_t Folded(int64_t r) const { return rows.first + r - first; }
+    int64_t HeadOf(int64_t r) const { return p.HeadOf(Folded(r)); }
+    int64_t RowOf(int64_t r) const { return p.RowOf(Folded(r)); }
+
+    const Problem& p;
+    const RowRange rows;
+    const int64_t first;
+    ScoreStage stage;
+  };
+
+  int64_t num_rows() const { return members_.back().last(); }
+  const Member& only() const { return members_.front(); }
 
   absl::Status TakeScratch(ScratchArena& arena);
   // visit(first_key, num_keys) for tiles that cover the keys.
@@ -51,23 +81,22 @@ class RowTile {
   absl::Status VisitTile(int64_t first_key, int64_t num_keys);
   absl::Status Score(int64_t first_key, int64_t num_keys);
   absl::Status WeighValues(int64_t first_key, int64_t num_keys);
-  void WeighAllowedValues(const float* values, int64_t first_key,
-                          int64_t num_keys);
+  void WeighAllowedValues(const Member& member, const float* values,
+                          int64_t first_key, int64_t num_keys);
   void Rescale();
-  void Normalise();
-  void WriteRows();
+  void Normalise(const Member& member);
+  void WriteRows(const Member& member);
   absl::Status WalkAgain(const KeyRange& keys);
   void FinishRow(int64_t r, int64_t first_key, int64_t num_keys);
   float FiniteMax(int64_t r) const;
   void WriteTop();
 
-  const Problem& p_;
-  const RowRange rows_;
-  const TileShape tile_;
+  const Problem& p_;  // The first: keys and values are the same in all.
+  const int64_t tile_keys_;
   const TileGemm& gemm_;
-  ScoreStage stage_;
+  absl::InlinedVector<Member, 1> members_;
 
-  // Scratch; R = num_rows(), N = tile_.keys.
+  // Scratch; R = num_rows(), N = tile_keys_.
   float* query_ = nullptr;        // [R, head_dim], scaled
   float* key_ = nullptr;          // [head_dim, N], transposed
   float* widened_ = nullptr;      // [N, head_dim]

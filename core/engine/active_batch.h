@@ -8,15 +8,18 @@
 
 #include "core/batching/batch_scheduler.h"
 #include "core/engine/attention_task.h"
+#include "core/engine/cascade.h"
 
 namespace attn {
 
-// Consecutive units of one task: what a worker runs between two looks at the
-// clock. Borrows the task, which its ActiveBatch keeps alive.
+// Consecutive units of one task, or a group of units of several: what a worker
+// runs between two looks at the clock. Borrows the tasks, which its ActiveBatch
+// keeps alive.
 struct WorkItem {
-  AttentionTask* task = nullptr;
+  AttentionTask* task = nullptr;  // The first of a group.
   int64_t first_unit = 0;
   int64_t last_unit = 0;
+  absl::Span<const TaskUnit> group;  // Empty: the units above.
   double cost = 0;
 };
 
@@ -34,6 +37,7 @@ class ActiveBatch {
 
  private:
   const std::vector<TaskPtr> tasks_;
+  const Cascade cascade_;  // Its groups are those of the items.
   std::vector<WorkItem> items_;
   std::atomic<size_t> next_{0};
 };

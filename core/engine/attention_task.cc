@@ -1,10 +1,13 @@
 #include "core/engine/attention_task.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
+#include "core/attention/split_kv.h"
 #include "core/base/check.h"
 #include "core/base/checked_math.h"
+#include "core/base/status_macros.h"
 
 namespace attn {
 namespace {
@@ -44,7 +47,16 @@ int64_t AttentionTask::InputBytes(const AttentionPlan& plan) {
   return Aligned(plan.query_bytes) + Aligned(plan.key_bytes) +
          Aligned(plan.value_bytes) + Aligned(plan.mask_bytes) +
          Aligned(plan.cos_bytes) + Aligned(plan.sin_bytes) +
-         Aligned(QueryRotationBytes(plan)) + Aligned(KeyRotationBytes(plan));
+         Aligned(QueryRotationBytes(plan)) + Aligned(KeyRotationBytes(plan)) +
+         SplitBytes(plan);
+}
+
+int64_t AttentionTask::SplitBytes(const AttentionPlan& plan) {
+  if (NumSplits(plan) == 1) return 0;
+  const int64_t num_problems = NumProblems(plan);
+  const int64_t answers =
+      num_problems * SplitAnswerFloats(plan) * int64_t{sizeof(float)};
+  return Aligned(answers) + Aligned(num_problems * int64_t{sizeof(Countdown)});
 }
 
 int64_t AttentionTask::ReplyBytes(const AttentionPlan& plan) {
@@ -57,8 +69,11 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
     : Task(facts),
       plan_(std::move(plan)),
       kernel_(ChooseKernel(plan_)),
-      units_per_problem_(DivideUp(NumRows(plan_), kernel_.tile.rows)),
-      num_units_(NumProblems(plan_) * units_per_problem_),
+      num_splits_(NumSplits(plan_)),
+      num_problems_(NumProblems(plan_)),
+      num_rows_(NumRows(plan_)),
+      tiles_per_problem_(DivideUp(num_rows_, kernel_.tile.rows)),
+      num_units_(num_problems_ * tiles_per_problem_ * num_splits_),
       buffers_(std::move(buffers)),
       ticket_(std::move(ticket)) {
   Parts inputs(buffers_.inputs.data());
@@ -73,6 +88,15 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
       .given_sin = input_at_.sin,
       .query = inputs.Take(QueryRotationBytes(plan_)),
       .key = inputs.Take(KeyRotationBytes(plan_))};
+  if (num_splits_ > 1) {
+    answers_ = reinterpret_cast<float*>(inputs.Take(
+        num_problems_ * SplitAnswerFloats(plan_) * int64_t{sizeof(float)}));
+    splits_left_ = reinterpret_cast<Countdown*>(
+        inputs.Take(num_problems_ * int64_t{sizeof(Countdown)}));
+    for (int64_t i = 0; i < num_problems_; ++i) {
+      new (splits_left_ + i) Countdown(num_splits_);
+    }
+  }
   Parts reply(buffers_.reply.data());
   buffers_at_ = {.query = input_at_.query,
                  .key = input_at_.key,
@@ -95,20 +119,60 @@ void AttentionTask::Attach(KvSnapshot snapshot) {
                        .format = snapshot_.format};
 }
 
-absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,
-                                    ScratchArena& arena) const {
+Problem AttentionTask::ProblemOf(int64_t unit) const {
   if (plan_.rope.is_on()) {
     std::call_once(rotation_once_,
                    [this] { FillRotation(plan_, buffers_at_.rotation); });
   }
-  const int64_t index = unit / units_per_problem_;
+  const int64_t index =
+      num_splits_ > 1 ? unit % num_problems_ : unit / tiles_per_problem_;
   const int64_t num_kv_heads = plan_.geometry.num_kv_heads;
   const Problem problem = MakeProblem(plan_, buffers_at_, index / num_kv_heads,
                                       index % num_kv_heads);
-  const int64_t first = unit % units_per_problem_ * kernel_.tile.rows;
-  const RowRange rows{first,
-                      std::min(first + kernel_.tile.rows, problem.num_rows())};
-  return AttendRows(kernel_, problem, rows, gemm, arena);
+  if (num_splits_ == 1) return problem;
+  return SplitProblem(problem, unit / num_problems_, AnswersOf(index));
+}
+
+float* AttentionTask::AnswersOf(int64_t problem) const {
+  return answers_ + problem * SplitAnswerFloats(plan_);
+}
+
+absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,
+                                    ScratchArena& arena) {
+  const Problem problem = ProblemOf(unit);
+  // Splits are of few rows: one tile.
+  const int64_t tile = num_splits_ > 1 ? 0 : unit % tiles_per_problem_;
+  const int64_t first = tile * kernel_.tile.rows;
+  const RowRange rows{first, std::min(first + kernel_.tile.rows, num_rows_)};
+  ATTN_RETURN_IF_ERROR(AttendRows(kernel_, problem, rows, gemm, arena));
+  UnitIsDone(unit);
+  return absl::OkStatus();
+}
+
+void AttentionTask::UnitIsDone(int64_t unit) {
+  if (num_splits_ == 1) return;
+  const int64_t index = unit % num_problems_;
+  // What other workers wrote is seen by the last.
+  if (splits_left_[index].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  const int64_t num_kv_heads = plan_.geometry.num_kv_heads;
+  MergeSplits(MakeProblem(plan_, buffers_at_, index / num_kv_heads,
+                          index % num_kv_heads),
+              num_splits_, AnswersOf(index));
+}
+
+absl::Span<const std::byte* const> AttentionTask::PagesOfSplit(
+    int64_t split) const {
+  const PagedKv& paged = buffers_at_.paged;
+  if (!plan_.has_session || split >= num_splits_) return {};
+  const KeyRange keys{split * kSplitKeys, (split + 1) * kSplitKeys};
+  KeyStructure structure = plan_.Structure(0);
+  structure.kv_first = paged.first_page * kPageTokens;
+  for (int64_t row = 0; row < plan_.geometry.q_len; ++row) {
+    const KeyRange seen = structure.Allowed(row);
+    if (seen.first > keys.first || seen.last < keys.last) return {};
+  }
+  return {paged.pages + keys.first / kPageTokens - paged.first_page,
+          static_cast<size_t>(kSplitKeys / kPageTokens)};
 }
 
 }  // namespace attn

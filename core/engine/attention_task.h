@@ -18,6 +18,7 @@
 #include <mutex>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "core/attention/attention_plan.h"
 #include "core/attention/kernel_choice.h"
 #include "core/attention/problem.h"
@@ -87,10 +88,22 @@ class AttentionTask final : public Task {
     return buffers_at_.top_probabilities;
   }
 
-  // One unit is a tile of folded rows of one problem.
+  // One unit is a tile of folded rows of one problem over all of its keys; or,
+  // where there are splits (split_kv.h), all rows over one split: unit
+  // split * num_problems() + problem.
   int64_t num_units() const { return num_units_; }
-  absl::Status RunUnit(int64_t unit, const TileGemm& gemm,
-                       ScratchArena& arena) const;
+  absl::Status RunUnit(int64_t unit, const TileGemm& gemm, ScratchArena& arena);
+
+  int64_t num_splits() const { return num_splits_; }
+  int64_t num_problems() const { return num_problems_; }
+  int64_t num_rows() const { return num_rows_; }  // Folded, of a problem.
+
+  // The pages of a split of which every row sees every key; else nothing.
+  absl::Span<const std::byte* const> PagesOfSplit(int64_t split) const;
+  // What a unit works on, and that it did: the last one of a problem merges its
+  // splits.
+  Problem ProblemOf(int64_t unit) const;
+  void UnitIsDone(int64_t unit);
 
   // How many items will run before it is concluded. Called once, before any
   // of them may be claimed.
@@ -104,6 +117,12 @@ class AttentionTask final : public Task {
  private:
   friend class Engine;
 
+  using Countdown = std::atomic<int64_t>;
+
+  // Bytes of the splits' answers and countdowns.
+  static int64_t SplitBytes(const AttentionPlan& plan);
+  float* AnswersOf(int64_t problem) const;
+
   struct InputPointers {
     std::byte* query = nullptr;
     std::byte* key = nullptr;
@@ -115,13 +134,20 @@ class AttentionTask final : public Task {
 
   const AttentionPlan plan_;
   const KernelChoice kernel_;
-  const int64_t units_per_problem_;
+  const int64_t num_splits_;
+  const int64_t num_problems_;
+  const int64_t num_rows_;
+  const int64_t tiles_per_problem_;
   const int64_t num_units_;
 
   Buffers buffers_;
   KvSnapshot snapshot_;
   InputPointers input_at_;
   RequestBuffers buffers_at_;
+  // Where there are splits, for each problem: their answers, and how many are
+  // still to come.
+  float* answers_ = nullptr;
+  Countdown* splits_left_ = nullptr;
   // The worker that comes first turns positions into cosines, for all.
   mutable std::once_flag rotation_once_;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "core/base/check.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -117,14 +118,25 @@ absl::StatusOr<AttentionTaskPtr> Engine::Prepare(AttentionPlan plan,
                                          std::move(ticket), std::move(buffers));
 }
 
-void Engine::Submit(const AttentionTaskPtr& task, Done done) {
+void Engine::Enqueue(Submission submission) {
   metrics_.TaskAdmitted();
-  task->done_ = std::move(done);
+  submission.task->done_ = std::move(submission.done);
   {
     absl::MutexLock lock(&mutex_);
     ++in_house_;
   }
-  scheduler_.Schedule(task, clock_.Now());
+  scheduler_.Schedule(std::move(submission.task), clock_.Now());
+}
+
+void Engine::Submit(const AttentionTaskPtr& task, Done done) {
+  Enqueue({task, std::move(done)});
+  absl::MutexLock lock(&mutex_);
+  work_.Signal();
+}
+
+void Engine::SubmitTogether(std::vector<Submission> submissions) {
+  if (submissions.empty()) return;
+  for (Submission& submission : submissions) Enqueue(std::move(submission));
   absl::MutexLock lock(&mutex_);
   work_.Signal();
 }
@@ -183,7 +195,11 @@ void Engine::Work() {
   Worker worker;
   while (const WorkItem* item = NextItem(worker)) {
     metrics_.WorkersBusyChanged(+1);
-    RunItem(*item, worker.arena);
+    if (item->group.empty()) {
+      RunItem(*item, worker.arena);
+    } else {
+      RunGroupItem(*item, worker.arena);
+    }
     metrics_.WorkersBusyChanged(-1);
   }
 }
@@ -263,16 +279,44 @@ void Engine::FormBatch() {
 void Engine::RunItem(const WorkItem& item, ScratchArena& arena) {
   AttentionTask& task = *item.task;
   const TimePoint start = clock_.Now();
-  int64_t unset = 0;
-  task.start_ns_.compare_exchange_strong(unset,
-                                         start.time_since_epoch().count());
-  if (task.facts().deadline <= start) task.verdict_.Decide(Outcome::kExpired);
-  if (!task.verdict_.is_decided()) {
+  if (StartItem(task, start)) {
     if (const absl::Status status = RunUnits(item, arena); !status.ok()) {
       task.verdict_.Decide(Outcome::kFailed);
     }
     admission_.WorkedOff(task.ticket_, item.cost, clock_.Now() - start);
   }
+  FinishItem(task);
+}
+
+// A task that is late or cancelled leaves the group; the others go on.
+void Engine::RunGroupItem(const WorkItem& item, ScratchArena& arena) {
+  const TimePoint start = clock_.Now();
+  absl::InlinedVector<TaskUnit, 16> units;
+  for (const TaskUnit& unit : item.group) {
+    if (StartItem(*unit.task, start)) units.push_back(unit);
+  }
+  if (!units.empty()) {
+    const absl::Status status = RunGroup(units, arena);
+    const auto num_units = static_cast<int64_t>(units.size());
+    const Duration time = (clock_.Now() - start) / num_units;
+    const double cost = item.cost / static_cast<double>(item.group.size());
+    for (const TaskUnit& unit : units) {
+      if (!status.ok()) unit.task->verdict_.Decide(Outcome::kFailed);
+      admission_.WorkedOff(unit.task->ticket_, cost, time);
+    }
+  }
+  for (const TaskUnit& unit : item.group) FinishItem(*unit.task);
+}
+
+// False if the task is late, or ended already.
+bool Engine::StartItem(AttentionTask& task, TimePoint now) {
+  int64_t unset = 0;
+  task.start_ns_.compare_exchange_strong(unset, now.time_since_epoch().count());
+  if (task.facts().deadline <= now) task.verdict_.Decide(Outcome::kExpired);
+  return !task.verdict_.is_decided();
+}
+
+void Engine::FinishItem(AttentionTask& task) {
   if (task.items_left_.fetch_sub(1) == 1) Conclude(task);
 }
 

@@ -72,6 +72,14 @@ class Engine {
   // DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (aborted) or INTERNAL.
   void Submit(const AttentionTaskPtr& task, Done done);
 
+  // The same for several that shall run together, if they can: no idle worker
+  // takes the first before the last is there.
+  struct Submission {
+    AttentionTaskPtr task;
+    Done done;
+  };
+  void SubmitTogether(std::vector<Submission> submissions);
+
   // The client left: a queued task ends at once, a running one at its next work
   // item. No effect on a task that is done.
   void Cancel(const AttentionTaskPtr& task);
@@ -100,13 +108,17 @@ class Engine {
     std::shared_ptr<ActiveBatch> batch;
   };
 
+  void Enqueue(Submission submission);
   void Work();
   const WorkItem* NextItem(Worker& worker);
   void DropBatch(Worker& worker);
   bool AwaitBatch(Worker& worker);
   void FormBatch();
   void RunItem(const WorkItem& item, ScratchArena& arena);
+  void RunGroupItem(const WorkItem& item, ScratchArena& arena);
   absl::Status RunUnits(const WorkItem& item, ScratchArena& arena);
+  bool StartItem(AttentionTask& task, TimePoint now);
+  void FinishItem(AttentionTask& task);
   void Conclude(AttentionTask& task);
   void EndQueued(const TaskPtr& task, Outcome outcome);
 

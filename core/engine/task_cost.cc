@@ -14,6 +14,10 @@ constexpr int64_t kSampledRows = 16;
 // product (1.5 % of the time at 256 rows and head_dim 128, performance.md).
 constexpr double kPackFlops = 8;
 
+// Arithmetic in f64 is one element after another: 3-7 GFLOP/s a worker, where
+// the f32 kernels reach more than 100.
+constexpr double kF64Factor = 20;
+
 // What a task costs beyond its arithmetic: hand-over, reply.
 constexpr double kFixedFlops = 2e5;
 
@@ -50,10 +54,16 @@ double EstimateCost(const AttentionPlan& plan) {
   const double keys = static_cast<double>(g.batch_size) *
                       static_cast<double>(g.num_kv_heads) * mean_keys;
   const double scores = 2 * rows * mean_keys * dims;
-  const double weights = plan.weights_bytes > 0
-                             ? 2 * rows * static_cast<double>(g.kv_len) * dims
-                             : 0;
-  return scores + weights + kPackFlops * (rows + keys) * dims + kFixedFlops;
+  // A second walk, for weights over all keys, for top keys over those seen.
+  double walk = 0;
+  if (plan.weights_bytes > 0) {
+    walk = 2 * rows * static_cast<double>(g.kv_len) * dims;
+  } else if (plan.top_bytes > 0) {
+    walk = scores;
+  }
+  const double factor = plan.compute_dtype() == DataType::kF64 ? kF64Factor : 1;
+  return factor * (scores + walk) + kPackFlops * (rows + keys) * dims +
+         kFixedFlops;
 }
 
 }  // namespace attn

@@ -85,8 +85,8 @@ AttentionOutputs MergeAnswers(const AttentionCase& whole,
   }
   AttentionOutputs merged(whole.plan);
   const Geometry& g = whole.plan.geometry;
-  Merge(parts, g.batch_size * g.num_q_heads * g.q_len, g.value_head_dim,
-        reinterpret_cast<float*>(merged.output.data()),
+  Merge(parts, nullptr, g.batch_size * g.num_q_heads * g.q_len,
+        g.value_head_dim, reinterpret_cast<float*>(merged.output.data()),
         reinterpret_cast<float*>(merged.lse.data()));
   return merged;
 }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 
 namespace attn::test {
@@ -31,6 +32,11 @@ std::vector<std::byte> CutRows(const std::vector<std::byte>& from,
 void Shorten(TensorSpec& spec, int64_t n) {
   spec.data_bytes = spec.data_bytes / spec.dims[2] * n;
   spec.dims[2] = n;
+}
+
+absl::StatusOr<AttentionOutputs> OutputsOf(const AttentionTask& task) {
+  if (!task.status().ok()) return task.status();
+  return CopyOutputs(task);
 }
 
 }  // namespace
@@ -68,21 +74,52 @@ SessionCall SessionRunner::MakeCall(Session& session, const AttentionCase& c,
                   .value = {c.spec.value.dtype, ReaderOf(c.value)}}};
 }
 
-absl::StatusOr<AttentionOutputs> SessionRunner::Attend(Session& session,
-                                                       const AttentionCase& c,
-                                                       const Call& call) {
-  auto task = PrepareSessionTask(
+absl::StatusOr<AttentionTaskPtr> SessionRunner::Prepare(Session& session,
+                                                        const AttentionCase& c,
+                                                        const Call& call) {
+  return PrepareSessionTask(
       engine_.engine(), MakeCall(session, c, call),
       {.limits = {},
        .options = {},
        .check_reply = [](const AttentionPlan&) { return absl::OkStatus(); },
        .copy_inputs = [&c](AttentionTask& t) { CopyInputs(c, t); }});
+}
+
+absl::StatusOr<AttentionOutputs> SessionRunner::Attend(Session& session,
+                                                       const AttentionCase& c,
+                                                       const Call& call) {
+  auto task = Prepare(session, c, call);
   if (!task.ok()) return task.status();
   absl::Notification done;
   engine_.engine().Submit(*task, [&done](AttentionTask&) { done.Notify(); });
   done.WaitForNotification();
-  if (!(*task)->status().ok()) return (*task)->status();
-  return CopyOutputs(**task);
+  return OutputsOf(**task);
+}
+
+std::vector<absl::StatusOr<AttentionOutputs>> SessionRunner::AttendAll(
+    const std::vector<SessionPtr>& sessions,
+    const std::vector<AttentionCase>& cases, const Call& call) {
+  std::vector<absl::StatusOr<AttentionTaskPtr>> tasks;
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    tasks.push_back(Prepare(*sessions[i], cases[i], call));
+  }
+  absl::BlockingCounter left(static_cast<int>(tasks.size()));
+  std::vector<Engine::Submission> together;
+  for (const auto& task : tasks) {
+    if (task.ok()) {
+      together.push_back(
+          {*task, [&left](AttentionTask&) { left.DecrementCount(); }});
+    } else {
+      left.DecrementCount();
+    }
+  }
+  engine_.engine().SubmitTogether(std::move(together));
+  left.Wait();
+  std::vector<absl::StatusOr<AttentionOutputs>> answers;
+  for (const auto& task : tasks) {
+    answers.push_back(task.ok() ? OutputsOf(**task) : task.status());
+  }
+  return answers;
 }
 
 absl::StatusOr<int64_t> SessionRunner::Append(Session& session,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/engine/session_calls.h"
 #include "core/kv_cache/session_store.h"
@@ -30,11 +31,19 @@ class SessionRunner {
     uint64_t fingerprint = 0;
   };
 
+  // A task that is not submitted yet.
+  absl::StatusOr<AttentionTaskPtr> Prepare(Session& session,
+                                           const AttentionCase& attention_case,
+                                           const Call& call);
   // Sends all of the case's keys, values and queries in one call and waits for
   // the answer.
   absl::StatusOr<AttentionOutputs> Attend(Session& session,
                                           const AttentionCase& attention_case,
                                           const Call& call);
+  // The same for a case of each session, all submitted together.
+  std::vector<absl::StatusOr<AttentionOutputs>> AttendAll(
+      const std::vector<SessionPtr>& sessions,
+      const std::vector<AttentionCase>& cases, const Call& call);
   // Appends its keys and values alone.
   absl::StatusOr<int64_t> Append(Session& session,
                                  const AttentionCase& attention_case,

@@ -122,11 +122,11 @@ TEST(DecodeKernelTest, RowAloneHasTheBitsItHasAmongOthers) {
   RequestBuffers buffers = made.Inputs();
   together.AddTo(buffers);
   Problem problem = MakeProblem(made.plan, buffers, 0, 0);
-  ASSERT_TRUE(AttendDecode(problem, {0, 16}, arena).ok());
+  ASSERT_TRUE(AttendDecode({{&problem, {0, 16}}}, arena).ok());
   alone.AddTo(buffers);
   problem = MakeProblem(made.plan, buffers, 0, 0);
   for (int64_t row = 0; row < 16; ++row) {
-    ASSERT_TRUE(AttendDecode(problem, {row, row + 1}, arena).ok());
+    ASSERT_TRUE(AttendDecode({{&problem, {row, row + 1}}}, arena).ok());
   }
   EXPECT_TRUE(alone == together);
 }

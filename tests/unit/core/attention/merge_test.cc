@@ -22,14 +22,15 @@ struct Part {
 };
 
 // Of as many rows as there are lse.
-Part MergeParts(const std::vector<Part>& parts, int64_t num_rows, int64_t dim) {
+Part MergeParts(const std::vector<Part>& parts, int64_t num_rows, int64_t dim,
+                const float* sinks = nullptr) {
   std::vector<PartialAnswer> answers;
   for (const Part& part : parts) {
     answers.push_back({part.output.data(), part.lse.data()});
   }
   Part merged{std::vector<float>(static_cast<size_t>(num_rows * dim), 77),
               std::vector<float>(static_cast<size_t>(num_rows), 77)};
-  Merge(answers, num_rows, dim, merged.output.data(), merged.lse.data());
+  Merge(answers, sinks, num_rows, dim, merged.output.data(), merged.lse.data());
   return merged;
 }
 
@@ -114,9 +115,28 @@ TEST(MergeTest, ResultMayBeWrittenOverAPart) {
   const Part second{{3, 30}, {0, 0}};
   const PartialAnswer answers[] = {{first.output.data(), first.lse.data()},
                                    {second.output.data(), second.lse.data()}};
-  Merge(answers, 2, 1, first.output.data(), first.lse.data());
+  Merge(answers, nullptr, 2, 1, first.output.data(), first.lse.data());
   EXPECT_THAT(first.output, ElementsAre(2, 20));
   EXPECT_NEAR(first.lse[1], std::log(2), 1e-6);
+}
+
+// Key weights 1 and 2, a sink of 5: it takes its share of both parts.
+TEST(MergeTest, SinkIsOneMoreLogitOfTheWhole) {
+  const float sinks[] = {Log(5), Log(5)};
+  const Part merged =
+      MergeParts({{{8, 8}, {0, -INFINITY}}, {{4, kNan}, {Log(2), -INFINITY}}},
+                 2, 1, sinks);
+  EXPECT_NEAR(merged.output[0], 2, 1e-6);
+  EXPECT_NEAR(merged.lse[0], std::log(8), 1e-6);
+  EXPECT_EQ(merged.output[1], 0) << "a row without keys";
+  EXPECT_EQ(merged.lse[1], -INFINITY);
+}
+
+TEST(MergeTest, SinkMayOutweighEveryKey) {
+  const float sink = 900;
+  const Part merged = MergeParts({{{8}, {0}}, {{4}, {1}}}, 1, 1, &sink);
+  EXPECT_EQ(merged.output[0], 0);
+  EXPECT_EQ(merged.lse[0], 900);
 }
 
 // Six parts and more rows, against the formula in long double.

@@ -55,6 +55,21 @@ TEST(TaskCostTest, WeightsCostASecondWalk) {
   EXPECT_GT(CostOf(options), 1.5 * without);
 }
 
+TEST(TaskCostTest, TopKeysCostASecondWalkOfWhatIsSeen) {
+  CaseOptions options = Sized(64, 1024);
+  options.params.left_window = 99;
+  const double without = CostOf(options);
+  options.output.top_k = 4;
+  EXPECT_NEAR(CostOf(options) / without, 2, 0.4);
+}
+
+TEST(TaskCostTest, F64CostsManyTimesAsMuch) {
+  CaseOptions options = Sized(64, 1024);
+  const double f32 = CostOf(options);
+  options.dtype = DataType::kF64;
+  EXPECT_GT(CostOf(options), 10 * f32);
+}
+
 TEST(TaskCostTest, BatchMultiplies) {
   CaseOptions options = Sized(64, 256);
   const double one = CostOf(options);
