@@ -209,6 +209,7 @@ absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
   if (!wire.ParseFromString(small.text())) return Undecodable();
   decoded.session = ReadSessionRef(wire.session());
   RequestSpec& spec = decoded.spec;
+  spec.rope_field = "rope";
   spec.layout = static_cast<Layout>(wire.layout());
   ATTN_RETURN_IF_ERROR(key.Finish(spec.key, decoded.places.key));
   ATTN_RETURN_IF_ERROR(value.Finish(spec.value, decoded.places.value));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/attention/params.h"
@@ -34,6 +35,7 @@ struct RequestSpec {
   // [B] or empty.
   std::vector<int64_t> kv_lengths;
   AttentionParams params;
+  std::string rope_field = "params.rope";  // Its name in the message.
   OutputOptions output;
 };
 

@@ -223,6 +223,12 @@ absl::StatusOr<AttentionPlan> ValidateRequest(const RequestSpec& spec,
   return FinishPlan(spec, limits, std::move(plan));
 }
 
+absl::Status CheckAppendAlone(const RequestSpec& spec) {
+  ATTN_RETURN_IF_ERROR(CheckEnum("layout", spec.layout, Layout::kBSE));
+  ATTN_RETURN_IF_ERROR(CheckTensor("key", spec.key));
+  return CheckTensor("value", spec.value);
+}
+
 absl::StatusOr<AttentionPlan> ValidateSessionRequest(
     const RequestSpec& spec, const SessionLayer& layer,
     const RequestLimits& limits) {

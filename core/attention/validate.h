@@ -34,4 +34,8 @@ absl::StatusOr<AttentionPlan> ValidateSessionRequest(
     const RequestSpec& spec, const SessionLayer& layer,
     const RequestLimits& limits);
 
+// What CheckAppend does not see of a request that only appends: its layout is
+// known, and there are tensors. INVALID_ARGUMENT.
+absl::Status CheckAppendAlone(const RequestSpec& spec);
+
 }  // namespace attn

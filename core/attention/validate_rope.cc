@@ -12,6 +12,11 @@
 namespace attn {
 namespace {
 
+// A field of the rope as the message calls it.
+std::string Name(const RequestSpec& spec, const char* field) {
+  return absl::StrCat(spec.rope_field, ".", field);
+}
+
 // NaN fails the comparison, too.
 absl::Status CheckNumber(std::string_view field, float value) {
   if (value >= 0 && std::isfinite(value)) return absl::OkStatus();
@@ -19,10 +24,11 @@ absl::Status CheckNumber(std::string_view field, float value) {
                        absl::StrCat(value));
 }
 
-absl::StatusOr<int64_t> RotaryDim(const RopeParams& rope, int64_t head_dim) {
+absl::StatusOr<int64_t> RotaryDim(const RequestSpec& spec, int64_t head_dim) {
+  const RopeParams& rope = *spec.params.rope;
   const int64_t dim = rope.rotary_dim == 0 ? head_dim : rope.rotary_dim;
   if (dim % 2 == 0 && 0 < dim && dim <= head_dim) return dim;
-  return InvalidOption("params.rope.rotary_dim",
+  return InvalidOption(Name(spec, "rotary_dim"),
                        absl::StrCat("must be even and at most head_dim ",
                                     head_dim, " (0 stands for head_dim)"),
                        absl::StrCat(rope.rotary_dim));
@@ -53,29 +59,30 @@ absl::Status CheckTables(const RequestSpec& spec, const RopeParams& rope,
   const TensorSpec& cos = spec.rope_cos;
   const TensorSpec& sin = spec.rope_sin;
   if (rope.base != 0) {
-    return InvalidOption("params.rope.base",
+    return InvalidOption(Name(spec, "base"),
                          "must be 0 where cos and sin are given",
                          absl::StrCat(rope.base));
   }
   if (rope.scaling_factor != 0) {
-    return InvalidOption("params.rope.scaling_factor",
+    return InvalidOption(Name(spec, "scaling_factor"),
                          "must be 0 where cos and sin are given",
                          absl::StrCat(rope.scaling_factor));
   }
   const int64_t num_pairs = plan.rope.num_pairs();
   ATTN_RETURN_IF_ERROR(
-      CheckTable("params.rope.cos", cos, num_pairs, plan.dtype));
+      CheckTable(Name(spec, "cos"), cos, num_pairs, plan.dtype));
   ATTN_RETURN_IF_ERROR(
-      CheckTable("params.rope.sin", sin, num_pairs, plan.dtype));
+      CheckTable(Name(spec, "sin"), sin, num_pairs, plan.dtype));
   if (cos.dtype != sin.dtype) {
     return InvalidTensor(
-        "params.rope.sin.dtype", "must equal params.rope.cos.dtype",
+        Name(spec, "sin.dtype"),
+        absl::StrCat("must equal ", Name(spec, "cos.dtype")),
         absl::StrCat(std::string(DataTypeName(sin.dtype)), " vs ",
                      std::string(DataTypeName(cos.dtype))));
   }
   if (cos.dims[0] == sin.dims[0]) return absl::OkStatus();
-  return InvalidTensor("params.rope.sin.shape[0]",
-                       "must equal params.rope.cos.shape[0]",
+  return InvalidTensor(Name(spec, "sin.shape[0]"),
+                       absl::StrCat("must equal ", Name(spec, "cos.shape[0]")),
                        absl::StrCat(sin.dims[0], " vs ", cos.dims[0]));
 }
 
@@ -97,18 +104,19 @@ struct Rows {
   int64_t count = 0;
 };
 
-absl::Status CheckPositions(const RopeParams& rope, const Rows& queries,
+absl::Status CheckPositions(const RequestSpec& spec, const Rows& queries,
                             const Rows& keys) {
-  ATTN_RETURN_IF_ERROR(CheckCount("params.rope.positions", rope.positions,
+  const RopeParams& rope = *spec.params.rope;
+  ATTN_RETURN_IF_ERROR(CheckCount(Name(spec, "positions"), rope.positions,
                                   "q_len", queries.count));
-  ATTN_RETURN_IF_ERROR(CheckCount("params.rope.key_positions",
+  ATTN_RETURN_IF_ERROR(CheckCount(Name(spec, "key_positions"),
                                   rope.key_positions, "kv_len", keys.count));
   if (rope.positions.empty() || !rope.key_positions.empty() ||
       queries.count == keys.count || keys.count == 0) {
     return absl::OkStatus();
   }
   return InvalidOption(
-      "params.rope.key_positions",
+      Name(spec, "key_positions"),
       absl::StrCat("must be given where positions are and kv_len ", keys.count,
                    " is not q_len ", queries.count),
       "none");
@@ -152,13 +160,13 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   plan.params.rope.reset();  // Its positions may be large; plan.rope has them.
   const RopeParams& rope = *spec.params.rope;
   const Geometry& g = plan.geometry;
-  ATTN_RETURN_IF_ERROR(CheckNumber("params.rope.base", rope.base));
+  ATTN_RETURN_IF_ERROR(CheckNumber(Name(spec, "base"), rope.base));
   ATTN_RETURN_IF_ERROR(
-      CheckNumber("params.rope.scaling_factor", rope.scaling_factor));
-  ATTN_ASSIGN_OR_RETURN(const int64_t rotary_dim, RotaryDim(rope, g.head_dim));
+      CheckNumber(Name(spec, "scaling_factor"), rope.scaling_factor));
+  ATTN_ASSIGN_OR_RETURN(const int64_t rotary_dim, RotaryDim(spec, g.head_dim));
   const Rows queries{FirstQueryPosition(plan), g.q_len};
   const Rows keys{plan.past_len, g.kv_len - plan.past_len};
-  ATTN_RETURN_IF_ERROR(CheckPositions(rope, queries, keys));
+  ATTN_RETURN_IF_ERROR(CheckPositions(spec, queries, keys));
   const bool has_tables = spec.rope_cos.is_present || spec.rope_sin.is_present;
   if (rope.base == 0 && !has_tables) return absl::OkStatus();
 
@@ -180,9 +188,9 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
 
   ATTN_RETURN_IF_ERROR(CheckTables(spec, rope, plan));
   const int64_t num_rows = spec.rope_cos.dims[0];
-  ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.positions",
+  ATTN_RETURN_IF_ERROR(CheckInTable(Name(spec, "positions"),
                                     plan.rope.positions, queries, num_rows));
-  ATTN_RETURN_IF_ERROR(CheckInTable("params.rope.key_positions",
+  ATTN_RETURN_IF_ERROR(CheckInTable(Name(spec, "key_positions"),
                                     plan.rope.key_positions, keys, num_rows));
   plan.rope.has_tables = true;
   plan.rope.table_dtype = spec.rope_cos.dtype;

@@ -60,7 +60,7 @@ void WriteAndCommit(const SessionCall& call, const RopePlan& rope,
 
 absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
                                      const std::byte* sin) {
-  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer));
+  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer, "session.layer"));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
   ATTN_ASSIGN_OR_RETURN(const AttentionPlan plan,
@@ -71,7 +71,7 @@ absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
 
 absl::StatusOr<AttentionTaskPtr> PrepareSessionTask(
     Engine& engine, SessionCall call, const TaskRequest& request) {
-  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer));
+  ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer, "session.layer"));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
   ATTN_ASSIGN_OR_RETURN(

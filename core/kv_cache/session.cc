@@ -72,12 +72,12 @@ TimePoint Session::expires_at() const {
   return is_never ? TimePoint::max() : last_used + *spec_.idle_ttl;
 }
 
-absl::Status Session::CheckLayer(int64_t layer) const {
+absl::Status Session::CheckLayer(int64_t layer, std::string_view field) const {
   if (layer >= 0 && layer < spec_.num_layers) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
-      absl::StrCat("layer must be below the session's num_layers; got ", layer,
-                   " vs ", spec_.num_layers));
+  return MakeError(absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
+                   absl::StrCat(std::string(field),
+                                " must be below the session's num_layers; got ",
+                                layer, " vs ", spec_.num_layers));
 }
 
 Session::LayerGuard Session::Lock(int64_t layer) {
@@ -138,7 +138,7 @@ absl::Status Session::CheckAllKeep(
 
 absl::Status Session::Truncate(int64_t length, std::optional<int64_t> layer) {
   if (layer.has_value()) {
-    ATTN_RETURN_IF_ERROR(CheckLayer(*layer));
+    ATTN_RETURN_IF_ERROR(CheckLayer(*layer, "layer"));
     const absl::Status status = Lock(*layer)->Truncate(length);
     return status.ok() ? status : InLayer(*layer, status);
   }

@@ -48,8 +48,9 @@ class Session {
   // When idle for too long, unless used until then.
   TimePoint expires_at() const;
 
-  // FAILED_PRECONDITION / SPEC_MISMATCH when there is no such layer.
-  absl::Status CheckLayer(int64_t layer) const;
+  // FAILED_PRECONDITION / SPEC_MISMATCH when there is no such layer. `field`:
+  // what the request calls it.
+  absl::Status CheckLayer(int64_t layer, std::string_view field) const;
 
   // A layer, locked as long as the guard lives.
   class LayerGuard {
@@ -67,7 +68,7 @@ class Session {
 
     Slot* slot_;
   };
-  // The layer is made when first locked. REQUIRES: CheckLayer(layer) is OK.
+  // The layer is made when first locked. REQUIRES: CheckLayer(layer, ...) is OK.
   LayerGuard Lock(int64_t layer);
 
   // Keeps the first `length` tokens of one layer or of all, all or nothing.

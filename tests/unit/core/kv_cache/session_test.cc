@@ -68,14 +68,14 @@ TEST_F(SessionTest, LayersAreApart) {
 
 TEST_F(SessionTest, LayerBeyondTheSpecIsAMismatch) {
   const auto session = NewSession();
-  EXPECT_TRUE(session->CheckLayer(2).ok());
+  EXPECT_TRUE(session->CheckLayer(2, "layer").ok());
   for (const int64_t layer : {-1, 3}) {
-    const absl::Status status = session->CheckLayer(layer);
+    const absl::Status status = session->CheckLayer(layer, "layer");
     EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_EQ(ReasonOf(status), Reason::kSpecMismatch);
     EXPECT_EQ(session->Truncate(0, layer), status);
   }
-  EXPECT_EQ(session->CheckLayer(3).message(),
+  EXPECT_EQ(session->CheckLayer(3, "layer").message(),
             "layer must be below the session's num_layers; got 3 vs 3");
 }
 
