@@ -60,6 +60,7 @@ void WriteAndCommit(const SessionCall& call, const RopePlan& rope,
 
 absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
                                      const std::byte* sin) {
+  ATTN_RETURN_IF_ERROR(CheckAppendAlone(call.spec));
   ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer, "session.layer"));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));

@@ -97,8 +97,9 @@ TEST_F(SessionRetryTest, EveryTokenIsAppendedOnceWhateverIsCancelled) {
     const int64_t n = std::min(length - first, random.Between(1, 300));
     const auto request = Appended(Tokens(whole, first, n, "rough"));
     for (int64_t tries = random.Between(0, 3); tries > 0; --tries) {
+      const int64_t patience = random.Chance(0.5) ? 0 : random.Between(1, 1500);
       const absl::Status status =
-          AppendOrCancel(request, absl::Microseconds(random.Between(0, 1500)));
+          AppendOrCancel(request, absl::Microseconds(patience));
       if (status.ok()) continue;  // And once more all the same.
       EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
       ++num_cancelled;
@@ -108,7 +109,7 @@ TEST_F(SessionRetryTest, EveryTokenIsAppendedOnceWhateverIsCancelled) {
     first += n;
     ASSERT_EQ(*length_now, static_cast<uint64_t>(first));
   }
-  EXPECT_GT(num_cancelled, 5) << "nothing was cancelled in time";
+  EXPECT_GT(num_cancelled, 0) << "nothing was cancelled in time";
   EXPECT_EQ(Look(whole, "rough"), Look(whole, "calm"));
   for (const char* id : {"calm", "rough"}) {
     ASSERT_TRUE(client_->DeleteSession(id).ok());

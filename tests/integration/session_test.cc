@@ -15,6 +15,7 @@ namespace {
 
 using absl::StatusCode;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 constexpr int64_t kLength = 130;
 
@@ -135,9 +136,35 @@ TEST_F(SessionTest, EveryErrorSaysItsReason) {
   request.session->layer = 2;
   ExpectError(client_->Attend(request).status(),
               StatusCode::kFailedPrecondition, "SPEC_MISMATCH");
+  EXPECT_THAT(client_->Attend(request).status().message(),
+              HasSubstr("session.layer must be below the session's num_layers; "
+                        "got 2 vs 2"));
   ASSERT_TRUE(client_->DeleteSession("s").ok());
   ExpectError(client_->DeleteSession("s"), StatusCode::kNotFound,
               "SESSION_DELETED");
+}
+
+TEST_F(SessionTest, BadAppendsNameTheFieldAsTheMessageDoes) {
+  ASSERT_TRUE(client_->CreateSession(Spec(), "s").ok());
+  const client::AttendRequest tokens = Tokens(0, 3);
+  client::AppendRequest good{
+      .session = *tokens.session, .key = tokens.key, .value = tokens.value};
+  const auto expect_refused = [&](const client::AppendRequest& request,
+                                  const std::string& message) {
+    const absl::Status status = client_->AppendKv(request).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(status.message(), message);
+  };
+  client::AppendRequest bad = good;
+  bad.layout = static_cast<client::Layout>(99);
+  expect_refused(bad, "layout must be an enum number from 0 to 3; got 99");
+  bad = good;
+  bad.key = bad.value = client::Tensor();
+  expect_refused(bad, "key is required; got nothing");
+  bad = good;
+  bad.rope = client::RopeParams{.base = -1};
+  expect_refused(bad, "rope.base must be finite and not negative; got -1");
+  EXPECT_THAT(client_->GetSession("s")->layer_lengths, ElementsAre(0, 0));
 }
 
 TEST_F(SessionTest, SpentBudgetsLeaveLiveSessionsUnharmed) {
