@@ -119,8 +119,12 @@ void ForEachPage(int64_t first_key, int64_t num_keys, const Visit& visit) {
   }
 }
 
-bool IsWithinAPage(int64_t first_key, int64_t num_keys) {
-  return first_key % kPageTokens + num_keys <= kPageTokens;
+// Whether a tile of these keys lies in a page as kernels want it. Weights are
+// shown for tokens that left the window, too, whose pages are gone.
+bool IsInPlace(const PagedHead& paged, int64_t first_key, int64_t num_keys) {
+  return first_key % kPageTokens + num_keys <= kPageTokens &&
+         first_key / kPageTokens >= paged.first_page &&
+         paged.dtype == DataType::kF32;
 }
 
 KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
@@ -128,7 +132,7 @@ KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
   const PagedHead& paged = problem.paged;
   const int64_t element = ElementBytes(paged.dtype);
   const int64_t dim = problem.key.dim;
-  if (paged.dtype == DataType::kF32 && IsWithinAPage(first_key, num_keys)) {
+  if (IsInPlace(paged, first_key, num_keys)) {
     const auto* block =
         reinterpret_cast<const float*>(paged.KeyBlock(first_key / kPageTokens));
     return {block + first_key % kPageTokens, kPageTokens};
@@ -158,7 +162,7 @@ const float* PackPagedValues(const Problem& problem, int64_t first_key,
   const PagedHead& paged = problem.paged;
   const int64_t element = ElementBytes(paged.dtype);
   const int64_t dim = problem.value.dim;
-  if (paged.dtype == DataType::kF32 && IsWithinAPage(first_key, num_keys)) {
+  if (IsInPlace(paged, first_key, num_keys)) {
     const auto* block = reinterpret_cast<const float*>(
         paged.ValueBlock(first_key / kPageTokens));
     return block + first_key % kPageTokens * dim;
