@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/attention/paged_tiles.h"
 #include "core/attention/top_keys.h"
 #include "core/base/status_macros.h"
 #include "core/tensor/conversions.h"
@@ -116,35 +117,14 @@ void F64Rows::WidenQuery() {
   }
 }
 
-// Tokens that left a session's window count as zero; no row sees them.
 void F64Rows::WidenKey(int64_t j, double* to) const {
-  const int64_t dim = p_.key.dim;
-  if (!p_.paged.is_on()) {
-    ConvertToF64(p_.key.dtype, p_.key.Row(0, j), dim, to);
-    return;
-  }
-  std::fill(to, to + dim, 0.0);
-  if (j / kPageTokens < p_.paged.first_page) return;
-  const int64_t element = ElementBytes(p_.paged.dtype);
-  const std::byte* column =
-      p_.paged.KeyBlock(j / kPageTokens) + j % kPageTokens * element;
-  for (int64_t d = 0; d < dim; ++d) {
-    ConvertToF64(p_.paged.dtype, column + d * kPageTokens * element, 1, to + d);
-  }
+  if (p_.paged.is_on()) return WidenPagedKey(p_.paged, j, p_.key.dim, to);
+  ConvertToF64(p_.key.dtype, p_.key.Row(0, j), p_.key.dim, to);
 }
 
 void F64Rows::WidenValue(int64_t j, double* to) const {
-  const int64_t dim = p_.value.dim;
-  if (!p_.paged.is_on()) {
-    ConvertToF64(p_.value.dtype, p_.value.Row(0, j), dim, to);
-    return;
-  }
-  std::fill(to, to + dim, 0.0);
-  if (j / kPageTokens < p_.paged.first_page) return;
-  ConvertToF64(p_.paged.dtype,
-               p_.paged.ValueBlock(j / kPageTokens) +
-                   j % kPageTokens * dim * ElementBytes(p_.paged.dtype),
-               dim, to);
+  if (p_.paged.is_on()) return WidenPagedValue(p_.paged, j, p_.value.dim, to);
+  ConvertToF64(p_.value.dtype, p_.value.Row(0, j), p_.value.dim, to);
 }
 
 // pass 1: scores = scale * query . key

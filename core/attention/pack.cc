@@ -1,7 +1,6 @@
 #include "core/attention/pack.h"
 
-#include <algorithm>
-
+#include "core/attention/paged_tiles.h"
 #include "core/tensor/conversions.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -104,83 +103,6 @@ void PackQueryTile(const Problem& problem, RowRange rows, float factor,
 
 namespace {
 
-// Runs visit(page, first, n, column) for the stretch of every page under keys
-// [first_key, first_key + num_keys): n tokens from place `first` of the page on
-// are columns `column` and on of the tile.
-template <typename Visit>
-void ForEachPage(int64_t first_key, int64_t num_keys, const Visit& visit) {
-  int64_t column = 0;
-  while (column < num_keys) {
-    const int64_t token = first_key + column;
-    const int64_t first = token % kPageTokens;
-    const int64_t n = std::min(kPageTokens - first, num_keys - column);
-    visit(token / kPageTokens, first, n, column);
-    column += n;
-  }
-}
-
-// Whether a tile of these keys lies in a page as kernels want it. Weights are
-// shown for tokens that left the window, too, whose pages are gone.
-bool IsInPlace(const PagedHead& paged, int64_t first_key, int64_t num_keys) {
-  return first_key % kPageTokens + num_keys <= kPageTokens &&
-         first_key / kPageTokens >= paged.first_page &&
-         paged.dtype == DataType::kF32;
-}
-
-KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
-                      int64_t num_keys, const KeyTileScratch& scratch) {
-  const PagedHead& paged = problem.paged;
-  const int64_t element = ElementBytes(paged.dtype);
-  const int64_t dim = problem.key.dim;
-  if (IsInPlace(paged, first_key, num_keys)) {
-    const auto* block =
-        reinterpret_cast<const float*>(paged.KeyBlock(first_key / kPageTokens));
-    return {block + first_key % kPageTokens, kPageTokens};
-  }
-  ForEachPage(first_key, num_keys,
-              [&](int64_t page, int64_t first, int64_t n, int64_t column) {
-                // Pages that left the window stand before the tile's first seen
-                // key.
-                const bool is_there = page >= paged.first_page;
-                for (int64_t d = 0; d < dim; ++d) {
-                  float* to = scratch.packed + d * scratch.stride + column;
-                  if (is_there) {
-                    ConvertToF32(paged.dtype,
-                                 paged.KeyBlock(page) +
-                                     (d * kPageTokens + first) * element,
-                                 n, 1.0f, to);
-                  } else {
-                    std::fill(to, to + n, 0.0f);
-                  }
-                }
-              });
-  return {scratch.packed, scratch.stride};
-}
-
-const float* PackPagedValues(const Problem& problem, int64_t first_key,
-                             int64_t num_keys, float* packed) {
-  const PagedHead& paged = problem.paged;
-  const int64_t element = ElementBytes(paged.dtype);
-  const int64_t dim = problem.value.dim;
-  if (IsInPlace(paged, first_key, num_keys)) {
-    const auto* block = reinterpret_cast<const float*>(
-        paged.ValueBlock(first_key / kPageTokens));
-    return block + first_key % kPageTokens * dim;
-  }
-  ForEachPage(first_key, num_keys,
-              [&](int64_t page, int64_t first, int64_t n, int64_t column) {
-                float* to = packed + column * dim;
-                if (page >= paged.first_page) {
-                  ConvertToF32(paged.dtype,
-                               paged.ValueBlock(page) + first * dim * element,
-                               n * dim, 1.0f, to);
-                } else {
-                  std::fill(to, to + n * dim, 0.0f);
-                }
-              });
-  return packed;
-}
-
 const float* PackValues(const RowsView& value, int64_t first_key,
                         int64_t num_keys, float* packed) {
   for (int64_t j = 0; j < num_keys; ++j) {
@@ -217,12 +139,15 @@ KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
 
 ValueTile PackValueTile(const Problem& problem, int64_t first_key,
                         int64_t num_keys, float* packed) {
-  const float* data =
-      problem.paged.is_on()
-          ? PackPagedValues(problem, first_key, num_keys, packed)
-          : PackValues(problem.value, first_key, num_keys, packed);
+  PagedValues values;
+  if (problem.paged.is_on()) {
+    values = PackPagedValues(problem, first_key, num_keys, packed);
+  } else {
+    values.data = PackValues(problem.value, first_key, num_keys, packed);
+  }
+  if (values.is_known_finite) return {values.data, true};
   const int64_t count = num_keys * problem.value.dim;
-  return {data, HWY_DYNAMIC_DISPATCH(AllFinite)(data, count)};
+  return {values.data, HWY_DYNAMIC_DISPATCH(AllFinite)(values.data, count)};
 }
 
 }  // namespace attn
