@@ -114,9 +114,7 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
 void AttentionTask::Attach(KvSnapshot snapshot) {
   ATTN_CHECK(plan_.has_session && snapshot.length == plan_.geometry.kv_len);
   snapshot_ = std::move(snapshot);
-  buffers_at_.paged = {.pages = snapshot_.pages.data(),
-                       .first_page = snapshot_.first_token / kPageTokens,
-                       .format = snapshot_.format};
+  buffers_at_.paged = snapshot_.View();
 }
 
 Problem AttentionTask::ProblemOf(int64_t unit) const {

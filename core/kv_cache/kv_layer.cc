@@ -1,7 +1,7 @@
 #include "core/kv_cache/kv_layer.h"
 
 #include <algorithm>
-#include <cstring>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -10,19 +10,18 @@
 #include "core/base/checked_math.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "core/kv_cache/packed_blocks.h"
 #include "core/kv_cache/page_blocks.h"
 
 namespace attn {
 
-PagedHead KvSnapshot::Head(int64_t kv_head) const {
+PagedKv KvSnapshot::View() const {
+  // An empty layer is paged, too.
   static constexpr const std::byte* kNoPages = nullptr;
-  PagedHead head;
-  head.pages = pages.empty() ? &kNoPages : pages.data();
-  head.first_page = first_token / kPageTokens;
-  head.dtype = format.dtype;
-  head.key_offset = format.KeyOffset(kv_head);
-  head.value_offset = format.ValueOffset(kv_head);
-  return head;
+  return {.pages = pages.empty() ? &kNoPages : pages.data(),
+          .forms = forms.empty() ? nullptr : forms.data(),
+          .first_page = first_token / kPageTokens,
+          .format = format};
 }
 
 KvLayer::KvLayer(PagePool& pool, const KvFormat& format, int64_t window,
@@ -71,36 +70,65 @@ absl::StatusOr<KvAppend> KvLayer::BeginAppend(
 // The last page first, unless it is full; then new ones.
 absl::Status KvLayer::AddPages(KvAppend& append) {
   if (append.num_tokens_ == 0) return absl::OkStatus();
+  const int64_t end_token = append.start_ + append.num_tokens_;
   const int64_t first = append.start_ / kPageTokens;
-  const int64_t end = NumPages(append.start_ + append.num_tokens_);
+  const int64_t end = NumPages(end_token);
   append.pages_.reserve(static_cast<size_t>(end - first));
-  if (tail_tokens() > 0) {
-    const PageRef& tail = pages_.back();
-    append.is_in_place_ = is_tail_own_ || tail.is_sole();
-    if (!append.is_in_place_) {
-      ATTN_ASSIGN_OR_RETURN(PageRef copy, CopyTail());
-      append.pages_.push_back(std::move(copy));
-    } else {
-      if (!is_tail_own_) ClearPlaces(tail.data(), tail_tokens());
-      append.pages_.push_back(tail);
-    }
+  if (tail_tokens() > 0) ATTN_RETURN_IF_ERROR(AddTail(append));
+  for (int64_t page = first + std::ssize(append.pages_); page < end; ++page) {
+    const bool is_packed =
+        format_.packs_full_pages && (page + 1) * kPageTokens <= end_token;
+    const PageForm form = is_packed ? PageForm::kPacked : PageForm::kFloat;
+    ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(format_.BytesOf(form)));
+    append.pages_.push_back({std::move(ref), form});
   }
-  while (std::ssize(append.pages_) < end - first) {
-    ATTN_ASSIGN_OR_RETURN(PageRef page, pool_.Allocate(format_.page_bytes()));
-    append.pages_.push_back(std::move(page));
+  return absl::OkStatus();
+}
+
+absl::Status KvLayer::AddTail(KvAppend& append) {
+  const TablePage& tail = pages_.back();
+  append.is_in_place_ =
+      tail.form == PageForm::kFloat && (is_tail_own_ || tail.ref.is_sole());
+  if (!append.is_in_place_) {
+    ATTN_ASSIGN_OR_RETURN(PageRef copy, CopyTail());
+    append.pages_.push_back({std::move(copy), PageForm::kFloat});
+  } else {
+    if (!is_tail_own_) ClearPlaces(tail.ref.data(), tail_tokens());
+    append.pages_.push_back(tail);
   }
+  const bool is_filled = tail_tokens() + append.num_tokens_ >= kPageTokens;
+  if (!format_.packs_full_pages || !is_filled) return absl::OkStatus();
+  ATTN_ASSIGN_OR_RETURN(append.packed_tail_,
+                        pool_.Allocate(format_.packed_page_bytes()));
   return absl::OkStatus();
 }
 
 // Only places that this layer shows: others may be being written.
 absl::StatusOr<PageRef> KvLayer::CopyTail() const {
   ATTN_ASSIGN_OR_RETURN(PageRef copy, pool_.Allocate(format_.page_bytes()));
-  const std::byte* from = pages_.back().data();
+  const TablePage& tail = pages_.back();
+  std::byte* from = tail.ref.data();
   for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
-    CopyTokens(BlocksOf(format_, from, head), tail_tokens(),
-               BlocksOf(format_, copy.data(), head));
+    const auto to = BlocksOf(format_, copy.data(), head);
+    if (tail.form == PageForm::kPacked) {
+      UnpackTokens(PackedBlocksOf(format_, from, head), tail_tokens(), to);
+    } else {
+      CopyTokens(BlocksOf<const std::byte>(format_, from, head), tail_tokens(),
+                 to);
+    }
   }
   return copy;
+}
+
+// The first page, which is full now, gives way to its packed form.
+void KvLayer::PackTail(KvAppend& append) const {
+  TablePage& tail = append.pages_.front();
+  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
+    PackPage(BlocksOf<const std::byte>(format_, tail.ref.data(), head),
+             PackedBlocksOf(format_, append.packed_tail_.data(), head));
+  }
+  tail = {std::move(append.packed_tail_), PageForm::kPacked};
+  append.is_in_place_ = false;
 }
 
 void KvLayer::ClearPlaces(std::byte* page, int64_t place) const {
@@ -116,11 +144,12 @@ KvAppend::KvAppend(KvAppend&& other) noexcept
       is_repeat_(other.is_repeat_),
       is_in_place_(other.is_in_place_),
       key_(other.key_),
-      pages_(std::move(other.pages_)) {}
+      pages_(std::move(other.pages_)),
+      packed_tail_(std::move(other.packed_tail_)) {}
 
 KvAppend::~KvAppend() {
   if (layer_ == nullptr || !is_in_place_ || pages_.empty()) return;
-  layer_->ClearPlaces(pages_.front().data(), start_ % kPageTokens);
+  layer_->ClearPlaces(pages_.front().ref.data(), start_ % kPageTokens);
 }
 
 void KvAppend::Write(int64_t kv_head, int64_t token, int64_t n,
@@ -129,11 +158,15 @@ void KvAppend::Write(int64_t kv_head, int64_t token, int64_t n,
   const int64_t place = token % kPageTokens;
   ATTN_CHECK(layer_ != nullptr && !is_repeat_ && n > 0 && token >= start_ &&
              token + n <= start_ + num_tokens_ && place + n <= kPageTokens);
-  const int64_t page = token / kPageTokens - start_ / kPageTokens;
+  const TablePage& page = pages_[token / kPageTokens - start_ / kPageTokens];
   const KvFormat& format = layer_->format_;
   ATTN_CHECK(kv_head >= 0 && kv_head < format.num_kv_heads);
   const TokenRun run{.place = place, .n = n, .keys = keys, .values = values};
-  WriteTokens(run, BlocksOf(format, pages_[page].data(), kv_head));
+  if (page.form == PageForm::kPacked) {
+    PackTokens(run, PackedBlocksOf(format, page.ref.data(), kv_head));
+  } else {
+    WriteTokens(run, BlocksOf(format, page.ref.data(), kv_head));
+  }
 }
 
 void KvAppend::Commit() {
@@ -144,12 +177,13 @@ void KvAppend::Commit() {
 }
 
 void KvLayer::Show(KvAppend& append) {
+  if (!append.packed_tail_.is_null()) PackTail(append);
   const bool has_tail = tail_tokens() > 0;
   if (has_tail && !append.is_in_place_) DropLastPages(1);
-  for (PageRef& page : append.pages_) {
+  for (TablePage& page : append.pages_) {
     const bool is_there = append.is_in_place_ && &page == &append.pages_[0];
     if (is_there) continue;
-    page.AddOwner();
+    page.ref.AddOwner();
     pages_.push_back(std::move(page));
   }
   length_ += append.num_tokens_;
@@ -163,9 +197,15 @@ KvSnapshot KvLayer::Snapshot() const {
   snapshot.format = format_;
   snapshot.length = length_;
   snapshot.first_token = first_token();
-  snapshot.refs = pages_;
+  snapshot.refs.reserve(pages_.size());
   snapshot.pages.reserve(pages_.size());
-  for (const PageRef& page : pages_) snapshot.pages.push_back(page.data());
+  for (const TablePage& page : pages_) {
+    snapshot.refs.push_back(page.ref);
+    snapshot.pages.push_back(page.ref.data());
+  }
+  if (!format_.packs_full_pages) return snapshot;
+  snapshot.forms.reserve(pages_.size());
+  for (const TablePage& page : pages_) snapshot.forms.push_back(page.form);
   return snapshot;
 }
 
@@ -203,14 +243,14 @@ absl::Status KvLayer::Truncate(int64_t length) {
 
 absl::Status KvLayer::ForkFrom(const KvLayer& source, int64_t length) {
   ATTN_CHECK(length_ == 0 && pages_.empty() && &source != this);
-  ATTN_CHECK(format_.page_bytes() == source.format_.page_bytes());
+  ATTN_CHECK(format_ == source.format_);
   ATTN_RETURN_IF_ERROR(source.CheckKeeps(length));
   first_page_ = length == 0 ? 0 : source.first_page_;
   const int64_t count = NumPages(length) - first_page_;
   pages_.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     pages_.push_back(source.pages_[i]);
-    pages_.back().AddOwner();
+    pages_.back().ref.AddOwner();
   }
   length_ = length;
   is_tail_own_ = false;
@@ -220,27 +260,32 @@ absl::Status KvLayer::ForkFrom(const KvLayer& source, int64_t length) {
 
 void KvLayer::DropFirstPages(int64_t count) {
   if (count <= 0) return;
-  for (int64_t i = 0; i < count; ++i) pages_[i].DropOwner();
+  for (int64_t i = 0; i < count; ++i) pages_[i].ref.DropOwner();
   pages_.erase(pages_.begin(), pages_.begin() + count);
   first_page_ += count;
 }
 
 void KvLayer::DropLastPages(int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    pages_.back().DropOwner();
+    pages_.back().ref.DropOwner();
     pages_.pop_back();
   }
 }
 
 int64_t KvLayer::kv_bytes() const {
-  return std::ssize(pages_) * format_.page_bytes();
+  return std::accumulate(pages_.begin(), pages_.end(), int64_t{0},
+                         [this](int64_t bytes, const TablePage& page) {
+                           return bytes + format_.BytesOf(page.form);
+                         });
 }
 
 int64_t KvLayer::shared_bytes() const {
-  const auto num_shared =
-      std::count_if(pages_.begin(), pages_.end(),
-                    [](const PageRef& page) { return page.is_shared(); });
-  return num_shared * format_.page_bytes();
+  return std::accumulate(pages_.begin(), pages_.end(), int64_t{0},
+                         [this](int64_t bytes, const TablePage& page) {
+                           return page.ref.is_shared()
+                                      ? bytes + format_.BytesOf(page.form)
+                                      : bytes;
+                         });
 }
 
 }  // namespace attn

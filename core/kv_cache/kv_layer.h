@@ -18,6 +18,10 @@
 //   4. A fork or a snapshot holds references; the tokens it sees never change.
 //      What lies behind its length may: zero, or tokens of another table, which
 //      may be being written.
+//   5. In a layer that packs (KvFormat::packs_full_pages) a page is packed by
+//      the append that fills it, and never written again: whoever grows from
+//      within it unpacks what he shows into a page of his own. So just the last
+//      page can be one of f32.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +44,17 @@ struct KvSnapshot {
   int64_t first_token = 0;  // Kept from here on; a multiple of kPageTokens.
   std::vector<PageRef> refs;
   std::vector<const std::byte*> pages;  // Data of refs.
+  std::vector<PageForm> forms;          // Of pages; none: all are kFloat.
 
-  PagedHead Head(int64_t kv_head) const;
+  // Borrows the snapshot.
+  PagedKv View() const;
+  PagedHead Head(int64_t kv_head) const { return View().Head(kv_head); }
+};
+
+// A page of a table.
+struct TablePage {
+  PageRef ref;
+  PageForm form = PageForm::kFloat;
 };
 
 // What identifies an append: a repeat has the same start and content.
@@ -76,7 +89,9 @@ class KvAppend {
 
   // Writes tokens [token, token + n) of a head from f32 rows [n, head_dim] and
   // [n, value_head_dim], converted and transposed. REQUIRES: they lie within
-  // the append, which is no repeat and not committed, and within one page.
+  // the append, which is no repeat and not committed, and within one page; a
+  // page that is packed and begins in this append is written whole, for each
+  // head at once.
   void Write(int64_t kv_head, int64_t token, int64_t n, const float* keys,
              const float* values);
 
@@ -93,8 +108,10 @@ class KvAppend {
   bool is_repeat_ = false;
   bool is_in_place_ = false;  // pages_[0] is the layer's last page.
   AppendKey key_;
-  // The layer's pages from the one of start() on, as they will be.
-  std::vector<PageRef> pages_;
+  // The layer's pages from the one of start() on, as they will be; but for the
+  // first, which becomes `packed_tail_` if that is not null.
+  std::vector<TablePage> pages_;
+  PageRef packed_tail_;
 };
 
 // Thread-compatible: its session guards it.
@@ -150,7 +167,9 @@ class KvLayer {
   int64_t FirstSeen(int64_t position) const;
 
   absl::Status AddPages(KvAppend& append);
+  absl::Status AddTail(KvAppend& append);
   absl::StatusOr<PageRef> CopyTail() const;
+  void PackTail(KvAppend& append) const;
   // Zeroes places [place, kPageTokens) of a page.
   void ClearPlaces(std::byte* page, int64_t place) const;
   void Show(KvAppend& append);
@@ -162,7 +181,7 @@ class KvLayer {
   const int64_t window_;
   const int64_t max_length_;
 
-  std::vector<PageRef> pages_;
+  std::vector<TablePage> pages_;
   int64_t first_page_ = 0;
   int64_t length_ = 0;
   // Invariant 3: this table made the last page, or cleared it, and has shown

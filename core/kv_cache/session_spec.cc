@@ -37,9 +37,8 @@ absl::Status CheckDtype(KvDtype dtype) {
     case KvDtype::kF32:
     case KvDtype::kBF16:
     case KvDtype::kF16:
-      return absl::OkStatus();
     case KvDtype::kInt8:
-      return NotServed("spec.kv_dtype", "INT8");
+      return absl::OkStatus();
   }
   return InvalidOption("spec.kv_dtype", "must be a known KV dtype",
                        absl::StrCat(static_cast<int32_t>(dtype)));
@@ -102,7 +101,8 @@ KvFormat FormatOf(const KvSpec& spec) {
   return {.dtype = PageDtype(spec.kv_dtype),
           .num_kv_heads = spec.num_kv_heads,
           .head_dim = spec.head_dim,
-          .value_head_dim = spec.value_head_dim};
+          .value_head_dim = spec.value_head_dim,
+          .packs_full_pages = spec.kv_dtype == KvDtype::kInt8};
 }
 
 }  // namespace attn

@@ -18,7 +18,7 @@ enum class KvDtype : int32_t {
   kF32 = 1,
   kBF16 = 2,
   kF16 = 3,
-  kInt8 = 4,
+  kInt8 = 4,  // Full pages; the last one is F32 until then.
 };
 
 struct KvSpec {
@@ -42,11 +42,12 @@ struct SessionLimits {
   int64_t max_length = int64_t{1} << 24;
 };
 
-// The most bytes of a page, that is of 64 tokens of a layer.
+// The most bytes of a page, that is of 64 tokens of a layer (of an unpacked one
+// where the session packs).
 inline constexpr int64_t kMaxPageBytes = int64_t{64} << 20;
 
 // The spec with its defaults filled in. INVALID_ARGUMENT / INVALID_OPTION with
-// field, rule and found value; UNIMPLEMENTED / NOT_SERVED for INT8.
+// field, rule and found value.
 absl::StatusOr<KvSpec> ResolveSpec(const KvSpec& spec,
                                    const SessionLimits& limits);
 

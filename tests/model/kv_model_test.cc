@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/checked_math.h"
 #include "core/base/error.h"
 #include "core/kv_cache/session_store.h"
 #include "gtest/gtest.h"
@@ -35,6 +34,8 @@ struct LayerModel {
   std::optional<int64_t> last_start;
   // The first row that may be asked again: what it sees is still there.
   int64_t oldest_row = 0;
+  // In an int8 session: a truncation or a fork ended within a packed page.
+  bool is_tail_packed = false;
 
   int64_t length() const { return std::ssize(ids); }
 };
@@ -70,9 +71,25 @@ bool Keeps(const KvSpec& spec, const LayerModel& layer, int64_t length) {
 
 void Cut(LayerModel& layer, int64_t length) {
   if (length == layer.length()) return;
+  if (length / kPageTokens < layer.length() / kPageTokens) {
+    layer.is_tail_packed = true;
+  }
   layer.ids.resize(static_cast<size_t>(length));
   layer.last_start.reset();
   if (length == 0) layer.oldest_row = 0;
+}
+
+// Of its pages from `first_token` on.
+int64_t BytesOf(const KvFormat& format, const LayerModel& layer,
+                int64_t first_token) {
+  const int64_t num_full = (layer.length() - first_token) / kPageTokens;
+  const int64_t num_open = layer.length() % kPageTokens > 0 ? 1 : 0;
+  if (!format.packs_full_pages) {
+    return (num_full + num_open) * format.page_bytes();
+  }
+  return num_full * format.packed_page_bytes() +
+         num_open * (layer.is_tail_packed ? format.packed_page_bytes()
+                                          : format.page_bytes());
 }
 
 // The system under test beside its model.
@@ -80,7 +97,8 @@ class Simulation {
  public:
   explicit Simulation(uint64_t seed)
       : random_(seed),
-        pool_(random_.Between(4, 60) * 1024 * 4),
+        has_int8_(seed % 2 == 0),
+        pool_(PoolBytes()),
         store_(Limits(),
                {pool_, clock_, metrics_, [this] { return random_.Next(); }}) {}
 
@@ -102,6 +120,13 @@ class Simulation {
     limits.idle_ttl = minutes(60);
     limits.max_length = kMaxLength;
     return limits;
+  }
+
+  // Where pages have two sizes, those that come first take a slab of 2 MiB and
+  // the others run out.
+  int64_t PoolBytes() {
+    const int64_t bytes = random_.Between(4, 60) * 1024 * 4;
+    return has_int8_ ? (int64_t{2} << 20) + bytes / 4 : bytes;
   }
 
   void Step() {
@@ -170,7 +195,9 @@ class Simulation {
                 .value_head_dim = 2};
     if (random_.Chance(0.4)) spec.window = random_.Between(1, 150);
     if (random_.Chance(0.3)) spec.idle_ttl = minutes(random_.Between(5, 30));
-    if (random_.Chance(0.5)) spec.kv_dtype = KvDtype::kBF16;
+    if (random_.Chance(0.5)) {
+      spec.kv_dtype = has_int8_ ? KvDtype::kInt8 : KvDtype::kBF16;
+    }
     const std::string id = RandomId();
     const bool is_new = Alive(id) == nullptr;
     ExpireAll();
@@ -235,6 +262,7 @@ class Simulation {
     append->Commit();
     layer.last_start = layer.oldest_row = layer.length();
     layer.ids.insert(layer.ids.end(), ids.begin(), ids.end());
+    layer.is_tail_packed = false;
   }
 
   std::optional<int64_t> RandomLength() {
@@ -336,9 +364,7 @@ class Simulation {
       const KvSnapshot snapshot = (*session)->Lock(i)->Snapshot();
       EXPECT_EQ(CompareWithIds(snapshot, layer.ids), "") << id << i;
       EXPECT_EQ(snapshot.first_token, FirstKept(model->spec, layer));
-      kv_bytes += (DivideUp(layer.length(), kPageTokens) -
-                   snapshot.first_token / kPageTokens) *
-                  snapshot.format.page_bytes();
+      kv_bytes += BytesOf(snapshot.format, layer, snapshot.first_token);
     }
     EXPECT_EQ((*session)->MeasureUsage().kv_bytes, kv_bytes);
     EXPECT_LE(pool_.used_bytes(), pool_.slab_bytes());
@@ -356,6 +382,7 @@ class Simulation {
   }
 
   Random random_;
+  const bool has_int8_;
   FakeClock clock_;
   RecordingSessionMetrics metrics_;
   PagePool pool_;

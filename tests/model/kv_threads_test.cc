@@ -28,6 +28,11 @@ constexpr KvSpec kSpec{.num_layers = 4,
                        .head_dim = 3,
                        .value_head_dim = 2,
                        .kv_dtype = KvDtype::kF32};
+constexpr KvSpec kInt8Spec{.num_layers = 4,
+                           .num_kv_heads = 1,
+                           .head_dim = 3,
+                           .value_head_dim = 2,
+                           .kv_dtype = KvDtype::kInt8};
 
 class KvThreadsTest : public testing::Test {
  protected:
@@ -47,7 +52,8 @@ class KvThreadsTest : public testing::Test {
   }
 
   uint64_t bits_ = 0;
-  PagePool pool_{int64_t{1} << 20};
+  // For slabs of both forms of pages.
+  PagePool pool_{int64_t{5} << 20};
   FakeClock clock_;
   RecordingSessionMetrics metrics_;
   SessionStore store_{{.max_sessions = 24},
@@ -65,7 +71,7 @@ class Worker {
     const std::string id(1, "abcdefgh"[random_.Between(0, 7)]);
     const double choice = random_.Uniform();
     if (choice < 0.05) {
-      store_.Create(id, kSpec).IgnoreError();
+      store_.Create(id, random_.Chance(0.5) ? kSpec : kInt8Spec).IgnoreError();
     } else if (choice < 0.10) {
       store_.Delete(id).IgnoreError();
     } else if (choice < 0.15) {

@@ -182,7 +182,7 @@ TEST(SessionPropertyTest, RowPutBeforeTheKeptWindowSeesNoKey) {
 
 // Kernels of 64 and of 256 keys a tile; pages of f32 are read where they lie.
 TEST(SessionPropertyTest, WeightsOfTokensThatLeftTheWindowAreZero) {
-  for (const KvDtype dtype : {KvDtype::kF32, KvDtype::kBF16}) {
+  for (const KvDtype dtype : {KvDtype::kF32, KvDtype::kBF16, KvDtype::kInt8}) {
     for (const int64_t n : {1, 20}) {
       SessionRunner runner;
       AttentionCase whole = WholeCase(400, 5);

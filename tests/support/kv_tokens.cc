@@ -16,11 +16,13 @@ uint64_t Mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
-// In [-100, 100], never 0.
+// In [-127, 127], never 0. Half of the keys and one value of each token are
+// +-127: then the scales of an int8 page are 1, and it holds integers exactly.
 float Element(uint64_t id, int64_t head, int64_t dim, bool is_value) {
   const auto place = static_cast<uint64_t>(head * 4096 + dim * 2 + is_value);
   const uint64_t bits = Mix(id * 0x9e3779b97f4a7c15u + place);
-  const auto magnitude = static_cast<float>(1 + bits % 100);
+  const bool is_largest = is_value ? dim == 0 : (bits >> 33) % 2 == 0;
+  const auto magnitude = static_cast<float>(is_largest ? 127 : 1 + bits % 127);
   return (bits >> 32) % 2 == 0 ? magnitude : -magnitude;
 }
 
@@ -30,19 +32,36 @@ float Widen(DataType dtype, const std::byte* from) {
   return value;
 }
 
-// An element of a page, by token.
-float Key(const PagedHead& head, int64_t token, int64_t dim) {
-  const int64_t offset = dim * kPageTokens + token % kPageTokens;
-  return Widen(head.dtype, head.KeyBlock(token / kPageTokens) +
-                               offset * ElementBytes(head.dtype));
-}
-float Value(const PagedHead& head, int64_t token, int64_t dim, int64_t dims) {
-  const int64_t offset = token % kPageTokens * dims + dim;
-  return Widen(head.dtype, head.ValueBlock(token / kPageTokens) +
-                               offset * ElementBytes(head.dtype));
+// Whether tokens [token, token + n) may be written: a page that is packed and
+// begins in the append is written whole or not at all.
+bool IsWritable(const KvAppend& append, const KvFormat& format, int64_t token,
+                int64_t n) {
+  const int64_t begin = token - token % kPageTokens;
+  const bool is_filled =
+      append.start() <= begin &&
+      begin + kPageTokens <= append.start() + append.num_tokens();
+  return !format.packs_full_pages || !is_filled || n == kPageTokens;
 }
 
 }  // namespace
+
+float KeyAt(const PagedHead& head, int64_t token, int64_t dim) {
+  const int64_t page = token / kPageTokens, place = token % kPageTokens;
+  if (head.IsPacked(page)) return head.PackedKeys(page).At(dim, place);
+  const int64_t offset = dim * kPageTokens + place;
+  return Widen(head.dtype,
+               head.KeyBlock(page) + offset * ElementBytes(head.dtype));
+}
+
+float ValueAt(const PagedHead& head, int64_t token, int64_t dim,
+              int64_t value_head_dim) {
+  const int64_t page = token / kPageTokens, place = token % kPageTokens;
+  if (head.IsPacked(page))
+    return head.PackedValues(page, value_head_dim).At(place, dim);
+  const int64_t offset = place * value_head_dim + dim;
+  return Widen(head.dtype,
+               head.ValueBlock(page) + offset * ElementBytes(head.dtype));
+}
 
 TokenIds IdsFrom(uint64_t first, int64_t n) {
   TokenIds ids(static_cast<size_t>(n));
@@ -74,7 +93,9 @@ void WriteIds(KvAppend& append, const KvFormat& format, const TokenIds& ids,
   for (int64_t i = begin; i < end;) {
     const int64_t token = append.start() + i;
     const int64_t n = std::min(end - i, kPageTokens - token % kPageTokens);
-    for (int64_t head = 0; head < format.num_kv_heads; ++head) {
+    const int64_t num_heads =
+        IsWritable(append, format, token, n) ? format.num_kv_heads : 0;
+    for (int64_t head = 0; head < num_heads; ++head) {
       append.Write(head, token, n,
                    Rows(ids, i, n, head, format.head_dim, false).data(),
                    Rows(ids, i, n, head, format.value_head_dim, true).data());
@@ -103,10 +124,10 @@ std::string CompareWithIds(const KvSnapshot& snapshot, const TokenIds& ids) {
     for (int64_t t = snapshot.first_token; t < snapshot.length; ++t) {
       bool is_equal = true;
       for (int64_t d = 0; d < format.head_dim; ++d) {
-        is_equal &= Key(head, t, d) == Element(ids[t], h, d, false);
+        is_equal &= KeyAt(head, t, d) == Element(ids[t], h, d, false);
       }
       for (int64_t d = 0; d < format.value_head_dim; ++d) {
-        is_equal &= Value(head, t, d, format.value_head_dim) ==
+        is_equal &= ValueAt(head, t, d, format.value_head_dim) ==
                     Element(ids[t], h, d, true);
       }
       if (!is_equal) return absl::StrCat("token ", t, " of head ", h);
@@ -123,10 +144,10 @@ bool HasZeroTail(const KvSnapshot& snapshot) {
     const PagedHead head = snapshot.Head(h);
     for (int64_t t = snapshot.length; t < end; ++t) {
       for (int64_t d = 0; d < format.head_dim; ++d) {
-        if (Key(head, t, d) != 0) return false;
+        if (KeyAt(head, t, d) != 0) return false;
       }
       for (int64_t d = 0; d < format.value_head_dim; ++d) {
-        if (Value(head, t, d, format.value_head_dim) != 0) return false;
+        if (ValueAt(head, t, d, format.value_head_dim) != 0) return false;
       }
     }
   }

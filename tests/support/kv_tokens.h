@@ -1,6 +1,7 @@
 // Tokens for the KV cache whose rows follow from a number, so that a layer's
 // content is a list of numbers and can be told from any other. Elements are
-// small integers, exact in every KV dtype.
+// small integers, exact in every KV dtype (in int8 while every page holds 64
+// tokens of them).
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ TokenIds IdsFrom(uint64_t first, int64_t n);
 
 AppendKey KeyOf(const TokenIds& ids);
 
-// Writes tokens [begin, end) of an append, in runs within a page.
+// Writes tokens [begin, end) of an append, in runs within a page; of pages that
+// are packed whole ones alone.
 void WriteIds(KvAppend& append, const KvFormat& format, const TokenIds& ids,
               int64_t begin, int64_t end);
 
@@ -33,6 +35,11 @@ absl::Status AppendIds(KvLayer& layer, const KvFormat& format,
 // "" if the snapshot holds just these tokens, from its first_token on; else
 // what differs first.
 std::string CompareWithIds(const KvSnapshot& snapshot, const TokenIds& ids);
+
+// An element of a page of either form, by token.
+float KeyAt(const PagedHead& head, int64_t token, int64_t dim);
+float ValueAt(const PagedHead& head, int64_t token, int64_t dim,
+              int64_t value_head_dim);
 
 // Whether every place behind the length is zero.
 bool HasZeroTail(const KvSnapshot& snapshot);

@@ -123,13 +123,47 @@ TEST(SessionSpecTest, LargestDimsDoNotOverflow) {
   EXPECT_EQ(FieldOf(ResolveSpec(spec, {}).status()), "spec");
 }
 
-TEST(SessionSpecTest, Int8IsNotServedYet) {
+TEST(SessionSpecTest, Int8PacksFullPagesAndKeepsTheOthersInF32) {
   KvSpec spec = ValidSpec();
   spec.kv_dtype = KvDtype::kInt8;
-  const absl::Status status = ResolveSpec(spec, {}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(ReasonOf(status), Reason::kNotServed);
-  EXPECT_EQ(FieldOf(status), "spec.kv_dtype");
+  const auto resolved = ResolveSpec(spec, {});
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const KvFormat format = FormatOf(*resolved);
+  EXPECT_TRUE(format.packs_full_pages);
+  EXPECT_EQ(format.dtype, DataType::kF32);
+  spec.kv_dtype = KvDtype::kF32;
+  EXPECT_FALSE(FormatOf(*ResolveSpec(spec, {})).packs_full_pages);
+}
+
+// 8 heads of 128: keys 8192 + 512, values 8192 + 256 bytes each.
+TEST(SessionSpecTest, PackedPageIsAQuarterOfTheOtherAndItsScales) {
+  KvSpec spec = ValidSpec();
+  spec.value_head_dim = 128;
+  spec.kv_dtype = KvDtype::kInt8;
+  const KvFormat format = FormatOf(spec);
+  EXPECT_EQ(format.page_bytes(), 8 * 2 * 64 * 128 * 4);
+  EXPECT_EQ(format.packed_page_bytes(), 8 * (8192 + 512 + 8192 + 256));
+  EXPECT_EQ(format.BytesOf(PageForm::kPacked), format.packed_page_bytes());
+  EXPECT_EQ(format.BytesOf(PageForm::kFloat), format.page_bytes());
+}
+
+// Every part at 64 bytes, none over another, the last one within the page.
+TEST(SessionSpecTest, PartsOfAPackedPageAreAlignedAndApart) {
+  for (const int64_t head_dim : {1, 5, 16, 17, 128, 300}) {
+    const KvFormat format{DataType::kF32, 3, head_dim, head_dim + 2, true};
+    int64_t end = 0;
+    for (int64_t head = 0; head < 3; ++head) {
+      const PackedOffsets at = format.PackedOffsetsOf(head);
+      EXPECT_EQ((at.keys | at.key_scales | at.values | at.value_scales) % 64,
+                0);
+      EXPECT_GE(at.keys, end);
+      EXPECT_GE(at.key_scales, at.keys + 64 * head_dim);
+      EXPECT_GE(at.values, at.key_scales + 4 * head_dim);
+      EXPECT_GE(at.value_scales, at.values + 64 * (head_dim + 2));
+      end = at.value_scales + 64 * 4;
+    }
+    EXPECT_EQ(format.packed_page_bytes(), end);
+  }
 }
 
 }  // namespace

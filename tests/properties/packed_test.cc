@@ -1,0 +1,196 @@
+// An int8 session answers, bit for bit, what the same kernel makes of the keys
+// and values that its pages hold, widened to f32: at every page edge, in
+// prefill and decode, with every option, and with NaN in between.
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "core/kv_cache/kv_layer.h"
+#include "gtest/gtest.h"
+#include "tests/support/kernel_runner.h"
+#include "tests/support/named_option.h"
+#include "tests/support/random.h"
+#include "tests/support/session_runner.h"
+#include "tests/support/sizes.h"
+#include "tests/support/snapshot_case.h"
+
+namespace attn::test {
+namespace {
+
+constexpr KernelKind kKinds[] = {KernelKind::kPrefill, KernelKind::kDecode,
+                                 KernelKind::kF64};
+
+KvFormat PackedFormatOf(const AttentionCase& c) {
+  const Geometry& g = c.plan.geometry;
+  return {DataType::kF32, g.num_kv_heads, g.head_dim, g.value_head_dim, true};
+}
+
+// A layer that packs, with the case's tokens and perhaps more, cut again: then
+// its last page is a packed one that is shown in part.
+class PackedLayer {
+ public:
+  PackedLayer(const AttentionCase& c, bool is_cut)
+      : layer_(pool_, PackedFormatOf(c), 0, 1 << 20) {
+    AppendCase(layer_, c);
+    if (!is_cut) return;
+    AppendCase(layer_, c);
+    EXPECT_TRUE(layer_.Truncate(c.plan.geometry.kv_len).ok());
+  }
+  KvSnapshot Snapshot() const { return layer_.Snapshot(); }
+
+ private:
+  PagePool pool_{int64_t{64} << 20};
+  KvLayer layer_;
+};
+
+void ExpectAnswersAsWidened(const AttentionCase& c, const std::string& what) {
+  for (const bool is_cut : {false, true}) {
+    const PackedLayer layer(c, is_cut);
+    const KvSnapshot snapshot = layer.Snapshot();
+    const AttentionCase widened = WithTokensOf(c, snapshot);
+    for (const KernelKind kind : kKinds) {
+      EXPECT_TRUE(RunKernel(c, DefaultGemm(), kind, snapshot.View()) ==
+                  RunKernel(widened, DefaultGemm(), kind))
+          << what << (is_cut ? ", cut" : "") << ", kernel "
+          << static_cast<int>(kind);
+    }
+  }
+}
+
+TEST(PackedTest, EqualsWidenedAtEveryPageEdge) {
+  for (const int64_t kv_len : {1, 63, 64, 65, 127, 128, 129, 256, 300, 700}) {
+    for (const int64_t head_dim : {1, 16, 33, 300}) {
+      if (kIsSanitized && kv_len * head_dim > 5000) continue;
+      CaseOptions options;
+      options.num_q_heads = 4;
+      options.q_len = 4;
+      options.kv_len = kv_len;
+      options.head_dim = head_dim;
+      options.value_head_dim = head_dim + 3;
+      ExpectAnswersAsWidened(MakeCase(options), std::to_string(kv_len) + " x " +
+                                                    std::to_string(head_dim));
+    }
+  }
+}
+
+TEST(PackedTest, EqualsWidenedWithEveryOption) {
+  for (const NamedOption& option : AllOptions()) {
+    CaseOptions options;
+    options.num_q_heads = 4;
+    options.q_len = 7;
+    options.kv_len = 150;
+    option.apply(options);
+    // Keys of a session are turned before they are written.
+    if (options.params.rope.has_value()) continue;
+    options.kv_lengths.clear();
+    ExpectAnswersAsWidened(MakeCase(options), option.name);
+  }
+}
+
+// One element of token `token`, in head 0.
+void Poison(AttentionCase& c, int64_t token, float poison) {
+  std::memcpy(c.key.data() + token * c.plan.geometry.head_dim * 4, &poison, 4);
+  std::memcpy(c.value.data() + token * c.plan.geometry.value_head_dim * 4,
+              &poison, 4);
+}
+
+// Rows of which some see the token and some do not, of the same page.
+TEST(PackedTest, NanAndInfinityReachJustTheRowsThatSeeThem) {
+  constexpr int64_t kPoisoned = 90;
+  for (const float poison : {NAN, INFINITY, -INFINITY}) {
+    CaseOptions options;
+    options.q_len = 8;
+    options.kv_len = 150;
+    options.params.causal = CausalMode::kTopLeft;
+    options.params.causal_offset = kPoisoned - 4;
+    AttentionCase c = MakeCase(options);
+    Poison(c, kPoisoned, poison);
+    const PackedLayer layer(c, false);
+    const KvSnapshot snapshot = layer.Snapshot();
+    EXPECT_TRUE(snapshot.Head(0).IsPacked(kPoisoned / kPageTokens));
+    for (const KernelKind kind : kKinds) {
+      const AttentionOutputs outputs =
+          RunKernel(c, DefaultGemm(), kind, snapshot.View());
+      const std::vector<float> output =
+          ToFloats(DataType::kF32, outputs.output);
+      const AttentionOutputs widened =
+          RunKernel(WithTokensOf(c, snapshot), DefaultGemm(), kind);
+      const std::vector<float> expected =
+          ToFloats(DataType::kF32, widened.output);
+      const int64_t width = c.plan.geometry.value_head_dim;
+      for (int64_t i = 0; i < std::ssize(output); ++i) {
+        const float x = output[static_cast<size_t>(i)];
+        const float y = expected[static_cast<size_t>(i)];
+        ASSERT_TRUE(x == y || (std::isnan(x) && std::isnan(y))) << i;
+        // Rows of head 0 from the fifth on see the token.
+        const int64_t row = i / width;
+        if (row < 4 || row >= 8) {
+          ASSERT_TRUE(std::isfinite(x)) << i;
+        } else if (i % width == 0) {
+          ASSERT_FALSE(std::isfinite(x)) << i;
+        }
+      }
+    }
+  }
+}
+
+AttentionCase CausalCase(int64_t length, uint64_t seed) {
+  CaseOptions options;
+  options.num_q_heads = 4;
+  options.q_len = options.kv_len = length;
+  options.head_dim = 24;
+  options.value_head_dim = 40;
+  options.params.causal = CausalMode::kTopLeft;
+  options.output.return_lse = true;
+  options.seed = seed;
+  return MakeCase(options);
+}
+
+// The case's last n queries over all of its keys, without session.
+AttentionCase LastRows(const AttentionCase& whole, int64_t first, int64_t n) {
+  const Geometry& g = whole.plan.geometry;
+  CaseOptions options;
+  options.num_q_heads = g.num_q_heads;
+  options.q_len = n;
+  options.kv_len = first + n;
+  options.head_dim = g.head_dim;
+  options.value_head_dim = g.value_head_dim;
+  options.params.causal = CausalMode::kBottomRight;
+  options.output.return_lse = true;
+  AttentionCase made = MakeCase(options);
+  made.query = CutTokens(whole, first, n).query;
+  return made;
+}
+
+TEST(PackedTest, SessionInPiecesAnswersAsItsPagesSay) {
+  constexpr uint64_t kSeed = 20261121;
+  Random random(kSeed);
+  for (int round = 0; round < 6; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << kSeed << " round " << round);
+    SessionRunner runner;
+    const AttentionCase whole =
+        CausalCase(random.Between(130, 260), random.Next());
+    const SessionPtr session = runner.Create(whole, KvDtype::kInt8);
+    const int64_t length = whole.plan.geometry.q_len;
+    for (int64_t first = 0; first < length;) {
+      const int64_t n = std::min(
+          length - first, random.Chance(0.5) ? 1 : random.Between(2, 90));
+      const SessionRunner::Call call{
+          .expected_length = first,
+          .fingerprint = static_cast<uint64_t>(first)};
+      const AttentionCase piece = CutTokens(whole, first, n);
+      const auto answer = runner.Attend(*session, piece, call);
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      const AttentionCase widened =
+          WithTokensOf(LastRows(whole, first, n), session->Lock(0)->Snapshot());
+      ASSERT_TRUE(*answer == runner.engine().RunOne(widened))
+          << "tokens " << first << " and " << n << " more of " << length;
+      const auto again = runner.Attend(*session, piece, call);
+      ASSERT_TRUE(again.ok() && *again == *answer) << "repeated";
+      first += n;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace attn::test
