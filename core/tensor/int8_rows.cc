@@ -18,16 +18,15 @@ using FloatTag = hn::ScalableTag<float>;
 using IntTag = hn::RebindToSigned<FloatTag>;
 using CodeTag = hn::Rebind<int8_t, FloatTag>;
 
-int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(FloatTag())); }
-
 // The largest |x|; NaN if any is NaN or infinite (times 0 that is NaN, which
 // stays in the sum).
 float LargestFinite(const float* from, int64_t n) {
   const FloatTag tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   auto largest = hn::Zero(tag);
   auto poison = hn::Zero(tag);
   int64_t i = 0;
-  for (; i + Lanes() <= n; i += Lanes()) {
+  for (; i + lanes <= n; i += lanes) {
     const auto x = hn::LoadU(tag, from + i);
     largest = hn::Max(largest, hn::Abs(x));
     poison = hn::MulAdd(x, hn::Zero(tag), poison);
@@ -44,6 +43,7 @@ float LargestFinite(const float* from, int64_t n) {
 // REQUIRES: |from[i] / scale| < 128.
 void Encode(const float* from, int64_t n, float scale, int8_t* codes) {
   const FloatTag tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   const auto scales = hn::Set(tag, scale);
   const auto most = hn::Set(tag, 127.0f);
   const auto step = [&](const float* source, int8_t* target) {
@@ -53,7 +53,7 @@ void Encode(const float* from, int64_t n, float scale, int8_t* codes) {
                target);
   };
   int64_t i = 0;
-  for (; i + Lanes() <= n; i += Lanes()) step(from + i, codes + i);
+  for (; i + lanes <= n; i += lanes) step(from + i, codes + i);
   if (i >= n) return;
   HWY_ALIGN float padded[HWY_MAX_BYTES / sizeof(float)] = {};
   HWY_ALIGN int8_t padded_codes[HWY_MAX_BYTES / sizeof(float)];
@@ -62,14 +62,23 @@ void Encode(const float* from, int64_t n, float scale, int8_t* codes) {
   std::memcpy(codes + i, padded_codes, static_cast<size_t>(n - i));
 }
 
-void Decode(const int8_t* codes, int64_t n, float scale, float* to) {
+// Four vectors a step: a row of 64 tokens is no more than that.
+HWY_INLINE void Decode(const int8_t* codes, int64_t n, float scale, float* to) {
   const FloatTag tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   const auto scales = hn::Set(tag, scale);
-  int64_t i = 0;
-  for (; i + Lanes() <= n; i += Lanes()) {
+  const auto step = [&](int64_t i) {
     const auto code = hn::PromoteTo(IntTag(), hn::LoadU(CodeTag(), codes + i));
     hn::StoreU(hn::Mul(hn::ConvertTo(tag, code), scales), tag, to + i);
+  };
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    step(i);
+    step(i + lanes);
+    step(i + 2 * lanes);
+    step(i + 3 * lanes);
   }
+  for (; i + lanes <= n; i += lanes) step(i);
   for (; i < n; ++i) to[i] = static_cast<float>(codes[i]) * scale;
 }
 
