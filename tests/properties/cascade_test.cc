@@ -26,6 +26,10 @@ CaseOptions Sized(int64_t length, int64_t num_q_heads = 4) {
   return options;
 }
 
+Cascade FindIn(const std::vector<AttentionTaskPtr>& tasks) {
+  return FindCascade(std::vector<TaskPtr>(tasks.begin(), tasks.end()));
+}
+
 // A session of kPrefix tokens and forks of it.
 class CascadeTest : public testing::Test {
  protected:
@@ -72,13 +76,33 @@ class CascadeTest : public testing::Test {
     }
   }
 
+  // Tasks of every kind, run together and each alone.
+  void ExpectEachAsAlone() {
+    std::vector<SessionPtr> forks;
+    std::vector<AttentionCase> tokens;
+    std::vector<AttentionTaskPtr> tasks;
+    for (uint64_t i = 0; i < 7; ++i) {
+      CaseOptions options = Sized(1 + static_cast<int64_t>(i % 3), 4);
+      options.seed = 100 + i;
+      if (i == 2) options.params.softcap = 5;
+      if (i == 3) options.params.sinks = {1, 2, 3, 4};
+      if (i == 4) options.dtype = DataType::kBF16;
+      if (i == 5) options.params.alibi_slopes = {-1, -0.5f, -0.1f, -0.01f};
+      tokens.push_back(MakeCase(options));
+      forks.push_back(Fork());
+      tasks.push_back(Step(forks.back(), tokens.back()));
+    }
+    const Cascade cascade = FindIn(tasks);
+    EXPECT_FALSE(cascade.groups.empty());
+    RunTogether(tasks, cascade);
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      EXPECT_TRUE(CopyOutputs(*tasks[i]) == Alone(forks[i], tokens[i])) << i;
+    }
+  }
+
   SessionRunner runner_;
   SessionPtr root_;
 };
-
-Cascade FindIn(const std::vector<AttentionTaskPtr>& tasks) {
-  return FindCascade(std::vector<TaskPtr>(tasks.begin(), tasks.end()));
-}
 
 TEST_F(CascadeTest, ForksShareTheWholeSplitsOfTheirPrefix) {
   std::vector<SessionPtr> forks;
@@ -95,28 +119,14 @@ TEST_F(CascadeTest, ForksShareTheWholeSplitsOfTheirPrefix) {
   EXPECT_EQ(cascade.num_grouped_units, (std::vector<int64_t>(5, 4)));
 }
 
-TEST_F(CascadeTest, AnswersAreThoseOfEachAlone) {
-  std::vector<SessionPtr> forks;
-  std::vector<AttentionCase> tokens;
-  std::vector<AttentionTaskPtr> tasks;
-  for (uint64_t i = 0; i < 7; ++i) {
-    CaseOptions options = Sized(1 + static_cast<int64_t>(i % 3), 4);
-    options.seed = 100 + i;
-    if (i == 2) options.params.softcap = 5;
-    if (i == 3) options.params.sinks = {1, 2, 3, 4};
-    if (i == 4) options.dtype = DataType::kBF16;
-    if (i == 5) options.params.alibi_slopes = {-1, -0.5f, -0.1f, -0.01f};
-    tokens.push_back(MakeCase(options));
-    forks.push_back(Fork());
-    tasks.push_back(Step(forks.back(), tokens.back()));
-  }
-  const Cascade cascade = FindIn(tasks);
-  EXPECT_FALSE(cascade.groups.empty());
-  RunTogether(tasks, cascade);
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    EXPECT_TRUE(CopyOutputs(*tasks[i]) == Alone(forks[i], tokens[i])) << i;
-  }
-}
+TEST_F(CascadeTest, AnswersAreThoseOfEachAlone) { ExpectEachAsAlone(); }
+
+class PackedCascadeTest : public CascadeTest {
+ protected:
+  PackedCascadeTest() : CascadeTest(KvDtype::kInt8) {}
+};
+
+TEST_F(PackedCascadeTest, AnswersAreThoseOfEachAlone) { ExpectEachAsAlone(); }
 
 TEST_F(CascadeTest, OnlyWhatIsTheSameAndWhollySeenIsShared) {
   const AttentionCase token = MakeCase(Sized(1));
