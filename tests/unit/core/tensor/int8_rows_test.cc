@@ -92,6 +92,13 @@ TEST(Int8RowsTest, LargestNumberStaysFinite) {
   EXPECT_EQ(widened[0], -widened[1]);
 }
 
+// Whether x is what is left of `from`, NaN and infinity included.
+bool IsWidenedFrom(float x, float from, float scale) {
+  if (std::isnan(from)) return std::isnan(x);
+  if (std::isinf(from)) return x == from;
+  return std::fabs(x - from) <= 0.5001f * scale;
+}
+
 // At every place of vectors and of what is left behind them.
 TEST(Int8RowsTest, NanAndInfinityStayAndTouchNoOtherElement) {
   for (const float poison : {NAN, INFINITY, -INFINITY}) {
@@ -100,16 +107,11 @@ TEST(Int8RowsTest, NanAndInfinityStayAndTouchNoOtherElement) {
       row[place] = poison;
       const PackedRow packed(row);
       ASSERT_TRUE(packed.View().IsMarked(0));
+      const float scale = std::fabs(packed.scale);
+      ASSERT_LT(scale, 1);
       const std::vector<float> widened = packed.Widened();
       for (size_t i = 0; i < row.size(); ++i) {
-        if (i != place) {
-          ASSERT_LE(std::fabs(widened[i] - row[i]),
-                    0.5001f * std::fabs(packed.scale));
-        } else if (std::isnan(poison)) {
-          ASSERT_TRUE(std::isnan(widened[i]));
-        } else {
-          ASSERT_EQ(widened[i], poison);
-        }
+        ASSERT_TRUE(IsWidenedFrom(widened[i], row[i], scale)) << i;
       }
     }
   }
@@ -124,32 +126,44 @@ TEST(Int8RowsTest, RowOfPoisonAloneKeepsItsZeros) {
               ElementsAre(0, INFINITY, -INFINITY));
 }
 
-TEST(Int8RowsTest, PartOfTheRowsIsWhatOneByOneGives) {
-  constexpr int64_t kRows = 5, kLength = 64, kStride = 70;
-  std::vector<int8_t> codes(kRows * kLength);
-  std::vector<float> scales(kRows);
-  for (int64_t row = 0; row < kRows; ++row) {
-    std::vector<float> from = Gaussian(kLength, static_cast<float>(row + 1));
-    if (row == 3) from[20] = NAN;
-    scales[static_cast<size_t>(row)] =
-        PackRow(from.data(), kLength, codes.data() + row * kLength);
+// Rows of 64, packed; one has a NaN.
+struct PackedRows {
+  static constexpr int64_t kRows = 5, kLength = 64;
+
+  PackedRows() {
+    for (int64_t row = 0; row < kRows; ++row) {
+      std::vector<float> from = Gaussian(kLength, static_cast<float>(row + 1));
+      if (row == 3) from[20] = NAN;
+      scales[row] = PackRow(from.data(), kLength, codes + row * kLength);
+    }
   }
-  const Int8Rows rows{codes.data(), scales.data(), kLength};
+  Int8Rows View() const { return {codes, scales, kLength}; }
+
+  int8_t codes[kRows * kLength];
+  float scales[kRows];
+};
+
+void ExpectPartIsThatOfSingleElements(const Int8Rows& rows, int64_t first,
+                                      int64_t n) {
+  constexpr int64_t kStride = 70, kRows = PackedRows::kRows;
+  std::vector<float> to(kRows * kStride, -77);
+  WidenRows(rows, {.num_rows = kRows, .first = first, .n = n}, to.data(),
+            kStride);
+  for (int64_t place = 0; place < kRows * kStride; ++place) {
+    const int64_t i = place % kStride;
+    const float expected = i < n ? rows.At(place / kStride, first + i) : -77;
+    EXPECT_EQ(std::bit_cast<uint32_t>(to[static_cast<size_t>(place)]),
+              std::bit_cast<uint32_t>(expected))
+        << first << " " << n << " " << place;
+  }
+}
+
+TEST(Int8RowsTest, PartOfTheRowsIsWhatOneByOneGives) {
+  const PackedRows rows;
   for (const int64_t first : {0, 1, 20, 63}) {
     for (const int64_t n : {1, 15, 16, 40, 64}) {
-      if (first + n > kLength) continue;
-      std::vector<float> to(kRows * kStride, -77);
-      WidenRows(rows, {.num_rows = kRows, .first = first, .n = n}, to.data(),
-                kStride);
-      for (int64_t row = 0; row < kRows; ++row) {
-        for (int64_t i = 0; i < kStride; ++i) {
-          const float expected = i < n ? rows.At(row, first + i) : -77;
-          const float found = to[static_cast<size_t>(row * kStride + i)];
-          EXPECT_TRUE(std::bit_cast<uint32_t>(found) ==
-                      std::bit_cast<uint32_t>(expected))
-              << row << " " << first << " " << n << " " << i;
-        }
-      }
+      if (first + n > PackedRows::kLength) continue;
+      ExpectPartIsThatOfSingleElements(rows.View(), first, n);
     }
   }
 }
