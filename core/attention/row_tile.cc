@@ -63,15 +63,17 @@ absl::Status RowTile::TakeScratch(ScratchArena& arena) {
   };
   static_assert(sizeof(float) == sizeof(int32_t));
   ATTN_RETURN_IF_ERROR(arena.Reset(
-      floats(rows * d) + 2 * floats(d * tile_keys_) + floats(tile_keys_ * dv) +
-      floats(rows * tile_keys_) + floats(rows * dv) + 4 * floats(rows) +
+      floats(rows * d) + floats(d * tile_keys_) +
+      floats(std::max(d, dv) * tile_keys_) + floats(rows * tile_keys_) +
+      floats(rows * dv) + 4 * floats(rows) +
       ScratchArena::BytesFor<double>(rows) +
       ScratchArena::BytesFor<KeyRange>(rows) + 2 * floats(rows * p_.top.top_k) +
       ScratchArena::BytesFor<TopKeys<float>>(rows)));
   query_ = arena.Take<float>(rows * d);
-  key_ = arena.Take<float>(d * tile_keys_);
+  // Keys are done with when values come: one panel of 32 KiB stays in L1 where
+  // two would not.
+  key_ = value_ = arena.Take<float>(std::max(d, dv) * tile_keys_);
   widened_ = arena.Take<float>(d * tile_keys_);
-  value_ = arena.Take<float>(tile_keys_ * dv);
   scores_ = arena.Take<float>(rows * tile_keys_);
   accumulated_ = arena.Take<float>(rows * dv);
   max_ = arena.Take<float>(rows);

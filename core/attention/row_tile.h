@@ -100,7 +100,7 @@ class RowTile {
   float* query_ = nullptr;        // [R, head_dim], scaled
   float* key_ = nullptr;          // [head_dim, N], transposed
   float* widened_ = nullptr;      // [N, head_dim]
-  float* value_ = nullptr;        // [N, value_head_dim]
+  float* value_ = nullptr;        // [N, value_head_dim], where key_ lies
   float* scores_ = nullptr;       // [R, N]
   float* accumulated_ = nullptr;  // [R, value_head_dim]
   float* max_ = nullptr;          // [R] see SoftmaxTile

@@ -55,6 +55,34 @@ class SessionTest : public testing::Test {
     EXPECT_EQ(client::ErrorReason(status), reason) << status;
   }
 
+  // What layer 1 of session "s" answers to tokens in pieces, and to retries.
+  void ExpectPiecesAnswerAsTheWhole(double tolerance) {
+    const auto whole = client_->Attend(ToRequest(whole_));
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    const std::vector<float> expected = *whole->output.ToFloats();
+    int64_t first = 0;
+    for (const int64_t n : {50, 1, 1, 30, 1, 47}) {
+      const auto once = client_->Attend(Tokens(first, n));
+      ASSERT_TRUE(once.ok()) << once.status();
+      EXPECT_EQ(once->session_length, static_cast<uint64_t>(first + n));
+      const auto again = client_->Attend(Tokens(first, n));
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_EQ(again->output.bytes(), once->output.bytes()) << "a retry";
+      const std::vector<float> got = *once->output.ToFloats();
+      for (size_t i = 0; i < got.size(); ++i) {
+        const size_t row = i / 24 % static_cast<size_t>(n);
+        const size_t head = i / 24 / static_cast<size_t>(n);
+        const size_t at =
+            (head * kLength + static_cast<size_t>(first) + row) * 24 + i % 24;
+        ASSERT_NEAR(got[i], expected[at], tolerance) << "token " << first + row;
+      }
+      first += n;
+    }
+    const auto session = client_->GetSession("s");
+    ASSERT_TRUE(session.ok()) << session.status();
+    EXPECT_THAT(session->layer_lengths, ElementsAre(0, kLength));
+  }
+
   const AttentionCase whole_ = Whole();
   ServerProcess server_{{"--kv-memory", "4MiB", "--max-sessions", "3"}};
   std::unique_ptr<client::Client> client_ = server_.NewClient();
@@ -62,31 +90,18 @@ class SessionTest : public testing::Test {
 
 TEST_F(SessionTest, TokensInPiecesAnswerAsTheWholeDoes) {
   ASSERT_TRUE(client_->CreateSession(Spec(), "s").ok());
-  const auto whole = client_->Attend(ToRequest(whole_));
-  ASSERT_TRUE(whole.ok()) << whole.status();
-  const std::vector<float> expected = *whole->output.ToFloats();
-  int64_t first = 0;
-  for (const int64_t n : {50, 1, 1, 30, 1, 47}) {
-    const auto once = client_->Attend(Tokens(first, n));
-    ASSERT_TRUE(once.ok()) << once.status();
-    EXPECT_EQ(once->session_length, static_cast<uint64_t>(first + n));
-    const auto again = client_->Attend(Tokens(first, n));
-    ASSERT_TRUE(again.ok()) << again.status();
-    EXPECT_EQ(again->output.bytes(), once->output.bytes()) << "a retry";
-    const std::vector<float> got = *once->output.ToFloats();
-    for (size_t i = 0; i < got.size(); ++i) {
-      const size_t row = i / 24 % static_cast<size_t>(n);
-      const size_t head = i / 24 / static_cast<size_t>(n);
-      const size_t at =
-          (head * kLength + static_cast<size_t>(first) + row) * 24 + i % 24;
-      ASSERT_NEAR(got[i], expected[at], 2e-6) << "token " << first + row;
-    }
-    first += n;
-  }
-  const auto session = client_->GetSession("s");
-  ASSERT_TRUE(session.ok()) << session.status();
-  EXPECT_THAT(session->layer_lengths, ElementsAre(0, kLength));
-  EXPECT_EQ(session->kv_bytes, 3u * 2 * 64 * (16 + 24) * 4);
+  ExpectPiecesAnswerAsTheWhole(2e-6);
+  EXPECT_EQ(client_->GetSession("s")->kv_bytes, 3u * 2 * 64 * (16 + 24) * 4);
+}
+
+// Two pages packed with their scales, the third one still F32.
+TEST_F(SessionTest, Int8AnswersNearlyTheSameInLessMemory) {
+  client::SessionSpec spec = Spec();
+  spec.kv_dtype = client::KvDtype::kInt8;
+  ASSERT_TRUE(client_->CreateSession(spec, "s").ok());
+  ExpectPiecesAnswerAsTheWhole(0.05);
+  EXPECT_EQ(client_->GetSession("s")->kv_bytes,
+            2u * 2 * (64 * 16 + 64 + 64 * 24 + 256) + 2 * 64 * (16 + 24) * 4);
 }
 
 TEST_F(SessionTest, BatchAppliesItemsOfOneSessionInOrder) {
