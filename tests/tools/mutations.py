@@ -137,8 +137,8 @@ TABLE = [Mutation(option, what, file, text, replacement) for option, what, file,
     ("dtype output", "of the query", A + "problem.cc", "query_form(plan.output_dtype, g.value_head_dim)", "query_form(plan.dtype, g.value_head_dim)"),
     ("empty row", "lse of the maximum", A + "row_tile.cc", "if (sum_[r] == 0) {  // No", "if (false) {  // No"),
     ("empty row", "NaN (f64)", A + "f64_kernel.cc", "if (!has_keys) {", "if (false) {"),
-    ("poison", "values not looked at", A + "pack.cc", "HWY_DYNAMIC_DISPATCH(AllFinite)(data, count)",
-     "HWY_DYNAMIC_DISPATCH(AllFinite)(data, 0 * count)"),
+    ("poison", "values not looked at", A + "pack.cc", "HWY_DYNAMIC_DISPATCH(AllFinite)(values.data, count)",
+     "HWY_DYNAMIC_DISPATCH(AllFinite)(values.data, 0 * count)"),
     ("poison", "forbidden values weighed", A + "row_tile.cc", "if (!stage_.IsAllowed(ranges_[r], r, first_key + j)) continue;", ""),
     ("poison", "bool mask not asked", A + "score_stage.cc",
      "if (p_.mask.dtype == DataType::kBool) return element[0] != std::byte{0};",
@@ -155,11 +155,17 @@ TABLE = [Mutation(option, what, file, text, replacement) for option, what, file,
     ("kernel choice", "15 rows at most", A + "kernel_choice.cc", "num_rows <= kMaxDecodeRows", "num_rows < kMaxDecodeRows"),
     ("small product", "does not accumulate in the last columns", A + "small_tile_gemm.cc", "part.accumulate ? *c : 0.0f", "0.0f"),
     ("small product", "third row of three", A + "small_tile_gemm.cc", "if constexpr (NumRows > 2) store(2, c20,", "if constexpr (NumRows > 3) store(2, c20,"),
+    ("int8", "scale of 126", "core/tensor/int8_rows.cc", "ScaleFor(largest, 127.0f)", "ScaleFor(largest, 126.0f)"),
+    ("int8", "marked values not noticed", A + "paged_tiles.cc", "return !has_marked;", "return true;"),
+    ("int8", "values from the page's start", A + "paged_tiles.cc", "rows.codes += from.first * dim;", ""),
+    ("int8", "packed page written in place", "core/kv_cache/kv_layer.cc", "tail.form == PageForm::kFloat && ", ""),
+    ("int8", "open page stays", "core/kv_cache/kv_layer.cc", "if (!append.packed_tail_.is_null()) PackTail(append);", ""),
 ]]
 
 # From the quickest to the slowest.
 PROGRAMS = ["unit/core/core_tensor_test", "unit/core/core_attention_test", "conformance/poison_test",
-            "properties/merge_test", "conformance/kernel_test"]
+            "unit/core/core_kv_cache_test", "properties/merge_test", "properties/packed_test",
+            "conformance/kernel_test"]
 TIMEOUT_SECONDS = 300
 
 
