@@ -184,7 +184,8 @@ TEST_F(SnapshotDamageTest, BudgetIsCheckedBeforeTheFirstPage) {
   const size_t json_bytes = *ParseHeaderSize(bytes.substr(0, 8));
   const absl::Status status = reader.Add(bytes.substr(0, 16 + json_bytes));
   EXPECT_EQ(ReasonOf(status), Reason::kKvMemory) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("they have 768 bytes, and 512 are left"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("they have 768 bytes, and 512 are left"));
   EXPECT_EQ(tiny.slab_bytes(), 0);
 }
 
