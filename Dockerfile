@@ -16,8 +16,8 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     apt-get update -qq && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       ccache cmake g++ libabsl-dev libcivetweb-dev libcli11-dev libdnnl-dev \
-      libgrpc++-dev libhwy-dev libprotobuf-dev libspdlog-dev libxxhash-dev ninja-build \
-      pkg-config prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
+      libgrpc++-dev libhwy-dev libisal-dev libprotobuf-dev libspdlog-dev libxxhash-dev \
+      ninja-build nlohmann-json3-dev pkg-config prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
 COPY . /source
 WORKDIR /source
 RUN --mount=type=cache,target=/ccache \

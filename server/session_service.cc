@@ -4,27 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "server/append_call.h"
 #include "server/grpc_status.h"
 #include "server/page_token.h"
 #include "server/session_messages.h"
+#include "server/snapshot_calls.h"
 #include "server/wire_codec.h"
 
 namespace attn {
-namespace {
-
-template <typename Base>
-class RefusedCall final : public Base {
- public:
-  explicit RefusedCall(const grpc::Status& status) { this->Finish(status); }
-  void OnDone() override { delete this; }
-};
-
-}  // namespace
-
 grpc::ServerUnaryReactor* SessionService::AppendKv(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
@@ -116,15 +104,15 @@ grpc::ServerUnaryReactor* SessionService::DeleteSession(
 }
 
 grpc::ServerWriteReactor<v1::SnapshotChunk>* SessionService::ExportSession(
-    grpc::CallbackServerContext*, const v1::ExportSessionRequest*) {
-  return new RefusedCall<grpc::ServerWriteReactor<v1::SnapshotChunk>>(
-      RefuseUnserved(RpcMethod::kExportSession));
+    grpc::CallbackServerContext* context,
+    const v1::ExportSessionRequest* request) {
+  return new ExportCall(context_, *context, *request);
 }
 
 grpc::ServerReadReactor<v1::ImportSessionRequest>*
-SessionService::ImportSession(grpc::CallbackServerContext*, v1::Session*) {
-  return new RefusedCall<grpc::ServerReadReactor<v1::ImportSessionRequest>>(
-      RefuseUnserved(RpcMethod::kImportSession));
+SessionService::ImportSession(grpc::CallbackServerContext* context,
+                              v1::Session* response) {
+  return new ImportCall(context_, *context, *response);
 }
 
 grpc::ServerUnaryReactor* SessionService::Answer(
@@ -139,13 +127,6 @@ grpc::ServerUnaryReactor* SessionService::Answer(
   grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
-}
-
-grpc::Status SessionService::RefuseUnserved(RpcMethod method) {
-  RpcRecorder(context_.metrics, method, context_.clock)
-      .Finish(grpc::UNIMPLEMENTED);
-  const std::string name(FactsOf(method).method);
-  return ToGrpcStatus(NotServed(absl::StrCat("SessionService.", name)));
 }
 
 absl::Status SessionService::Reply(const absl::StatusOr<SessionPtr>& made,

@@ -1,6 +1,6 @@
 // attn.v1.SessionService. AppendKv is registered raw, as the methods that carry
 // tensors are (append_call.h); the others use generated messages: decode, call
-// the store, encode. Snapshots are not served yet.
+// the store, encode. Snapshots are streams (snapshot_calls.h).
 #pragma once
 
 #include <functional>
@@ -71,7 +71,6 @@ class SessionService final
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context,
                                    RpcMethod method, bool changes,
                                    const std::function<absl::Status()>& call);
-  grpc::Status RefuseUnserved(RpcMethod method);
   // `made` as the reply, or its error.
   absl::Status Reply(const absl::StatusOr<SessionPtr>& made,
                      v1::Session& response);

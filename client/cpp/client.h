@@ -17,6 +17,7 @@
 #include "client/cpp/options.h"
 #include "client/cpp/request.h"
 #include "client/cpp/session.h"
+#include "client/cpp/snapshot_stream.h"
 
 namespace attn::client {
 
@@ -145,6 +146,22 @@ class Client {
   // Frees a session. Not retried: a lost answer would come back as NOT_FOUND.
   absl::Status DeleteSession(const std::string& session_id,
                              const CallOptions& options = {});
+
+  // Gives the bytes of a snapshot of the session, as it is when the server
+  // hears of it, to `sink`, on this thread. Whole only if the result is OK.
+  // Blocks; no deadline unless `options` set one; not retried. Counts as use of
+  // the session. Errors: NOT_FOUND, and the sink's own.
+  absl::Status ExportSession(const std::string& session_id,
+                             const SnapshotSink& sink,
+                             const CallOptions& options = {});
+
+  // Makes a session of a snapshot's bytes, all or nothing. Empty `session_id`:
+  // the snapshot's own. Blocks; no deadline unless `options` set one; not
+  // retried. Errors: DATA_LOSS (SNAPSHOT_DAMAGED), CreateSession's,
+  // UNIMPLEMENTED for another format, and the source's own.
+  absl::StatusOr<Session> ImportSession(const SnapshotSource& source,
+                                        const std::string& session_id = "",
+                                        const CallOptions& options = {});
 
   // State of `service` ("" is the server as a whole). Errors: NOT_FOUND for a
   // service that the server does not know.

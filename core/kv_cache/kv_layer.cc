@@ -258,6 +258,19 @@ absl::Status KvLayer::ForkFrom(const KvLayer& source, int64_t length) {
   return absl::OkStatus();
 }
 
+void KvLayer::Adopt(int64_t first_token, int64_t length,
+                    std::vector<PageRef> pages) {
+  ATTN_CHECK(length_ == 0 && pages_.empty() && first_token % kPageTokens == 0);
+  ATTN_CHECK(std::ssize(pages) == NumPages(length) - first_token / kPageTokens);
+  for (const PageRef& page : pages) page.AddOwner();
+  pages_ = std::move(pages);
+  first_page_ = first_token / kPageTokens;
+  length_ = length;
+  if (tail_tokens() > 0) ClearPlaces(pages_.back().data(), tail_tokens());
+  is_tail_own_ = true;
+  last_append_.reset();
+}
+
 void KvLayer::DropFirstPages(int64_t count) {
   if (count <= 0) return;
   for (int64_t i = 0; i < count; ++i) pages_[i].ref.DropOwner();

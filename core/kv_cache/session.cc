@@ -166,6 +166,20 @@ absl::Status Session::ForkFrom(Session& source, std::optional<int64_t> length) {
   return absl::OkStatus();
 }
 
+std::vector<Session::LayerSnapshot> Session::SnapshotLayers() {
+  std::vector<LayerSnapshot> snapshots;
+  for (const LockedLayer& locked : LockAll()) {
+    if (locked.guard->length() == 0) continue;
+    snapshots.push_back({locked.layer, locked.guard->Snapshot()});
+  }
+  return snapshots;
+}
+
+void Session::AdoptLayer(int64_t layer, int64_t first_token, int64_t length,
+                         std::vector<PageRef> pages) {
+  Lock(layer)->Adopt(first_token, length, std::move(pages));
+}
+
 Session::Usage Session::MeasureUsage() {
   Usage usage;
   usage.layer_lengths.resize(static_cast<size_t>(spec_.num_layers));

@@ -81,6 +81,20 @@ class Session {
   // then this session is of no use. REQUIRES: it is new, and of the same spec.
   absl::Status ForkFrom(Session& source, std::optional<int64_t> length);
 
+  // A layer that holds tokens, at one moment.
+  struct LayerSnapshot {
+    int64_t layer = 0;
+    KvSnapshot kv;
+  };
+  // Every layer that holds tokens, in order, all of one moment. Appends wait
+  // only while page tables are copied.
+  std::vector<LayerSnapshot> SnapshotLayers();
+
+  // Fills a layer with pages that were made elsewhere. REQUIRES:
+  // KvLayer::Adopt's, and CheckLayer(layer) is OK.
+  void AdoptLayer(int64_t layer, int64_t first_token, int64_t length,
+                  std::vector<PageRef> pages);
+
   struct Usage {
     std::vector<int64_t> layer_lengths;  // [num_layers]
     int64_t kv_bytes = 0;

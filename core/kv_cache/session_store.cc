@@ -69,11 +69,18 @@ absl::StatusOr<SessionPtr> SessionStore::Fork(const std::string& source_id,
   return Insert(std::move(fork));
 }
 
-absl::StatusOr<SessionPtr> SessionStore::Insert(SessionPtr session) {
+absl::StatusOr<SessionPtr> SessionStore::Adopt(SessionPtr session) {
+  return Insert(std::move(session));
+}
+
+absl::Status SessionStore::CheckRoom(const std::string& id) {
   Closed closed(dependencies_.metrics);
   absl::MutexLock lock(&mutex_);
-  const TimePoint now = dependencies_.clock.Now();
-  const std::string& id = session->id();
+  return FindRoom(id, dependencies_.clock.Now(), closed);
+}
+
+absl::Status SessionStore::FindRoom(const std::string& id, TimePoint now,
+                                    Closed& closed) {
   if (FindAlive(id, now, closed) != entries_.end()) {
     return MakeError(absl::StatusCode::kAlreadyExists, Reason::kSessionExists,
                      absl::StrCat("session_id ", id, " exists already"));
@@ -87,6 +94,15 @@ absl::StatusOr<SessionPtr> SessionStore::Insert(SessionPtr session) {
         absl::StrCat("sessions must be at most ", max, "; there are ",
                      entries_.size(), " and none is past its idle_ttl"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SessionPtr> SessionStore::Insert(SessionPtr session) {
+  Closed closed(dependencies_.metrics);
+  absl::MutexLock lock(&mutex_);
+  const TimePoint now = dependencies_.clock.Now();
+  const std::string& id = session->id();
+  ATTN_RETURN_IF_ERROR(FindRoom(id, now, closed));
   session->MarkUsed(now);
   ends_.Forget(id);
   const auto due = schedule_.emplace(session->expires_at(), id);

@@ -61,6 +61,12 @@ class SessionStore {
                                   const std::string& id,
                                   std::optional<int64_t> length);
 
+  // Takes in a session that was built elsewhere, on this store's pool. Create's
+  // errors, except for the spec. REQUIRES: a legal id.
+  absl::StatusOr<SessionPtr> Adopt(SessionPtr session);
+  // Whether Adopt would find room now; it may change its mind.
+  absl::Status CheckRoom(const std::string& id);
+
   // Use's errors.
   absl::Status Delete(const std::string& id);
 
@@ -88,6 +94,8 @@ class SessionStore {
 
   absl::StatusOr<SessionPtr> Find(const std::string& id, bool is_use);
   absl::StatusOr<SessionPtr> Insert(SessionPtr session);
+  absl::Status FindRoom(const std::string& id, TimePoint now, Closed& closed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string IdOr(const std::string& id);
   absl::Status WhyGone(const std::string& id, TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

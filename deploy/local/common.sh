@@ -13,7 +13,7 @@ packages_for() {
     build) echo "g++ cmake ninja-build ccache pkg-config libgrpc++-dev" \
       "protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev" \
       "libdnnl-dev ocl-icd-opencl-dev libhwy-dev libspdlog-dev libcli11-dev prometheus-cpp-dev" \
-      "libcivetweb-dev libxxhash-dev libgtest-dev libgmock-dev" ;;
+      "libcivetweb-dev libxxhash-dev libisal-dev nlohmann-json3-dev libgtest-dev libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev" ;;
     image) echo "buildah crun debootstrap" ;;

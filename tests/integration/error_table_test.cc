@@ -91,17 +91,6 @@ TEST_F(ErrorTableTest, UnknownSessionIsNotFoundWithItsReason) {
   EXPECT_EQ(client::ErrorReason(status), "SESSION_NEVER_EXISTED");
 }
 
-TEST_F(ErrorTableTest, SnapshotsAreUnimplementedByName) {
-  v1::Session reply;
-  for (const char* method : {"ExportSession", "ImportSession"}) {
-    const std::string path = std::string("/attn.v1.SessionService/") + method;
-    const absl::Status status = SendRaw(path.c_str(), "", reply);
-    EXPECT_EQ(status.code(), StatusCode::kUnimplemented) << method;
-    EXPECT_THAT(std::string(status.message()),
-                HasSubstr(std::string("SessionService.") + method));
-  }
-}
-
 TEST_F(ErrorTableTest, RequestBeyondTheLimitIsTooLargeWithTheNumbers) {
   client::AttendRequest request = Valid();
   request.key = client::Tensor::Own(client::DType::kF32, {1, 2, 10240, 16},

@@ -34,6 +34,7 @@ CORE_EDGES = {
     "attention": UPPER,
     "batching": UPPER,
     "kv_cache": UPPER,
+    "snapshot": UPPER | {"kv_cache"},
     "engine": UPPER | {"attention", "batching", "kv_cache"},
 }
 
@@ -113,6 +114,8 @@ SELF_TEST = [
     ("core/batching/batch.h", '"core/attention/params.h"', False),
     ("core/kv_cache/session.h", '"core/attention/params.h"', False),
     ("core/attention/merge.cc", '"core/kv_cache/session.h"', False),
+    ("core/snapshot/snapshot_reader.h", '"core/kv_cache/session.h"', True),
+    ("core/kv_cache/session.h", '"core/snapshot/snapshot_reader.h"', False),
     ("core/engine/engine.cc", '"core/attention/params.h"', True),
     ("core/attention/merge.cc", '"core/engine/engine.h"', False),
     ("core/somewhere/new.h", '"core/base/error.h"', False),

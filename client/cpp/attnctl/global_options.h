@@ -44,5 +44,6 @@ void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
                        Action& action);
 void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
                      Action& action);
+void AddTopCommand(CLI::App& app, const GlobalOptions& globals, Action& action);
 
 }  // namespace attn::attnctl

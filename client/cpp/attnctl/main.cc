@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   attn::attnctl::AddHealthCommand(app, globals, action);
   attn::attnctl::AddSessionCommand(app, globals, action);
   attn::attnctl::AddStatsCommand(app, globals, action);
+  attn::attnctl::AddTopCommand(app, globals, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

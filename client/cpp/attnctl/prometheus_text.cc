@@ -94,6 +94,12 @@ bool Carries(const MetricSample& sample, const Labels& labels) {
   });
 }
 
+// By its name, as Prometheus has them.
+bool IsCounted(const std::string& name) {
+  return name.ends_with("_total") || name.ends_with("_bucket") ||
+         name.ends_with("_count") || name.ends_with("_sum");
+}
+
 }  // namespace
 
 absl::StatusOr<MetricSet> MetricSet::Parse(std::string_view text) {
@@ -176,6 +182,23 @@ double MetricSet::Quantile(const std::string& name, double fraction,
     below = count;
   }
   return lower_edge;
+}
+
+MetricSet MetricSet::Since(const MetricSet& before) const {
+  std::map<std::pair<std::string, Labels>, double> values;
+  for (const MetricSample& sample : before.samples_) {
+    if (IsCounted(sample.name)) {
+      values[{sample.name, sample.labels}] = sample.value;
+    }
+  }
+  MetricSet since = *this;
+  for (MetricSample& sample : since.samples_) {
+    const auto found = values.find({sample.name, sample.labels});
+    if (found != values.end() && found->second <= sample.value) {
+      sample.value -= found->second;
+    }
+  }
+  return since;
 }
 
 }  // namespace attn::attnctl

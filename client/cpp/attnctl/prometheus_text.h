@@ -43,6 +43,11 @@ class MetricSet {
   double Quantile(const std::string& name, double fraction,
                   const Labels& labels = {}) const;
 
+  // What happened since `before`: counters and histograms less what they were
+  // then (or as they are, where that is more: the server has restarted), gauges
+  // as they are.
+  MetricSet Since(const MetricSet& before) const;
+
  private:
   std::vector<MetricSample> samples_;
 };

@@ -1,5 +1,6 @@
 // `attnctl session`: flags -> one call (for all pages of a list: one each) ->
-// text. The sub-commands that send tensors are in session_data_command.cc.
+// text. The sub-commands that send tensors are in session_data_command.cc,
+// those with files of sessions in session_snapshot_command.cc.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/session_data_command.h"
 #include "client/cpp/attnctl/session_flags.h"
+#include "client/cpp/attnctl/session_snapshot_command.h"
 #include "client/cpp/attnctl/session_view.h"
 
 namespace attn::attnctl {
@@ -131,6 +133,10 @@ void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
       RunTruncate);
   Add(group, "list", "List sessions", AddSessionListFlags, RunList);
   Add(group, "show", "Show one session", AddSessionShowFlags, RunShow);
+  Add(group, "export", "Save a session to a file", AddSessionExportFlags,
+      RunSessionExport);
+  Add(group, "import", "Make a session of such a file", AddSessionImportFlags,
+      RunSessionImport);
   Add(group, "delete", "Free sessions", AddSessionDeleteFlags, RunDelete);
 }
 

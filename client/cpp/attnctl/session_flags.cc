@@ -115,6 +115,25 @@ void AddSessionShowFlags(CLI::App& app, SessionShowFlags& flags) {
   AddJson(app, flags.json);
 }
 
+void AddSessionExportFlags(CLI::App& app, SessionExportFlags& flags) {
+  AddId(app, flags.session_id);
+  app.add_option("file", flags.file,
+                 "Written when all of it is there; - for stdout")
+      ->required()
+      ->type_name("FILE");
+  AddJson(app, flags.json);
+}
+
+void AddSessionImportFlags(CLI::App& app, SessionImportFlags& flags) {
+  app.add_option("file", flags.file, "Snapshot; - for stdin")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("id", flags.session_id,
+                 "Of the session (default: as it was exported)")
+      ->type_name("ID");
+  AddJson(app, flags.json);
+}
+
 void AddSessionDeleteFlags(CLI::App& app, SessionDeleteFlags& flags) {
   app.add_option("ids", flags.session_ids, "Sessions")
       ->required()

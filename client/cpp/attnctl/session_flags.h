@@ -61,6 +61,20 @@ struct SessionDeleteFlags {
 };
 void AddSessionDeleteFlags(CLI::App& app, SessionDeleteFlags& flags);
 
+struct SessionExportFlags {
+  std::string session_id;
+  std::string file;  // "-": stdout.
+  bool json = false;
+};
+void AddSessionExportFlags(CLI::App& app, SessionExportFlags& flags);
+
+struct SessionImportFlags {
+  std::string file;        // "-": stdin.
+  std::string session_id;  // Empty: the snapshot's own.
+  bool json = false;
+};
+void AddSessionImportFlags(CLI::App& app, SessionImportFlags& flags);
+
 // Random rows in place of files.
 struct RandomTokens {
   int64_t tokens = 0;  // 0: from files.

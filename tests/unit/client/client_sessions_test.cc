@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "absl/synchronization/notification.h"
 #include "client/cpp/client.h"
 #include "client/cpp/error_details.h"
@@ -206,6 +208,29 @@ TEST_F(ClientSessionsTest, AttendAppendsToASession) {
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->session_length, 1);
   EXPECT_THAT(client_->GetSession("s1")->layer_lengths, ElementsAre(0, 1));
+}
+
+TEST_F(ClientSessionsTest, ExportedBytesImportAsTheSession) {
+  ASSERT_TRUE(client_->CreateSession({.head_dim = 8}, "s1").ok());
+  std::stringstream file;
+  ASSERT_TRUE(client_->ExportSession("s1", WriteTo(file)).ok());
+  EXPECT_EQ(file.str(), "snapshot of s1");
+  const auto imported = client_->ImportSession(ReadFrom(file), "s2");
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  EXPECT_EQ(imported->session_id, "s2");
+  EXPECT_THAT(
+      server_.session_calls(),
+      ElementsAre("CreateSession s1", "ExportSession s1", "ImportSession s2"));
+}
+
+TEST_F(ClientSessionsTest, SinkAndSourceEndATransferWithTheirError) {
+  ASSERT_TRUE(client_->CreateSession({.head_dim = 8}, "s1").ok());
+  std::stringstream broken;
+  broken.setstate(std::ios::badbit);
+  EXPECT_TRUE(absl::IsDataLoss(client_->ExportSession("s1", WriteTo(broken))));
+  EXPECT_TRUE(
+      absl::IsDataLoss(client_->ImportSession(ReadFrom(broken)).status()));
+  EXPECT_THAT(server_.session_ids(), ElementsAre("s1"));
 }
 
 }  // namespace

@@ -9,6 +9,9 @@ namespace {
 
 namespace pb = attn::v1;
 
+const std::string kSnapshot = "snapshot of ";
+constexpr size_t kChunkBytes = 5;
+
 grpc::Status Error(grpc::StatusCode code, const std::string& reason,
                    const std::string& message,
                    const std::map<std::string, std::string>& metadata = {}) {
@@ -222,6 +225,52 @@ grpc::Status FakeSessions::DeleteSession(
   return sessions_.erase(request->session_id()) > 0
              ? grpc::Status::OK
              : NotFound(request->session_id());
+}
+
+grpc::Status FakeSessions::ExportSession(
+    grpc::ServerContext* context, const pb::ExportSessionRequest* request,
+    grpc::ServerWriter<pb::SnapshotChunk>* writer) {
+  const grpc::Status told = Enter("ExportSession", *context);
+  const std::string bytes = kSnapshot + request->session_id();
+  pb::SnapshotChunk chunk;
+  for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
+    chunk.set_data(bytes.substr(at, kChunkBytes));
+    writer->Write(chunk);
+    if (!told.ok()) {
+      return told;
+    }
+  }
+  const absl::MutexLock lock(&mutex_);
+  return sessions_.contains(request->session_id())
+             ? grpc::Status::OK
+             : NotFound(request->session_id());
+}
+
+grpc::Status FakeSessions::ImportSession(
+    grpc::ServerContext* context,
+    grpc::ServerReader<pb::ImportSessionRequest>* reader,
+    pb::Session* response) {
+  if (grpc::Status told = Enter("ImportSession", *context); !told.ok()) {
+    return told;
+  }
+  std::string id, bytes;
+  pb::ImportSessionRequest message;
+  while (reader->Read(&message)) {
+    id += message.session_id();
+    bytes += message.data();
+  }
+  if (!bytes.starts_with(kSnapshot)) {
+    return Error(grpc::StatusCode::DATA_LOSS, "SNAPSHOT_DAMAGED",
+                 "snapshot: is none");
+  }
+  const absl::MutexLock lock(&mutex_);
+  pb::Session session;
+  session.set_session_id(id.empty() ? bytes.substr(kSnapshot.size()) : id);
+  session.mutable_spec()->set_num_layers(1);
+  session.add_layer_lengths(bytes.size());
+  sessions_[session.session_id()] = session;
+  *response = session;
+  return grpc::Status::OK;
 }
 
 }  // namespace attn::client

@@ -50,6 +50,16 @@ class FakeSessions : public attn::v1::SessionService::Service {
       grpc::ServerContext* context,
       const attn::v1::DeleteSessionRequest* request,
       attn::v1::DeleteSessionResponse* response) override;
+  // "snapshot of <id>", a few bytes a message; told to fail, after the first.
+  grpc::Status ExportSession(
+      grpc::ServerContext* context,
+      const attn::v1::ExportSessionRequest* request,
+      grpc::ServerWriter<attn::v1::SnapshotChunk>* writer) override;
+  // Takes what ExportSession gave; DATA_LOSS for anything else.
+  grpc::Status ImportSession(
+      grpc::ServerContext* context,
+      grpc::ServerReader<attn::v1::ImportSessionRequest>* reader,
+      attn::v1::Session* response) override;
 
  private:
   // Records a call; its status is the outcome that was expected, else OK.

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <fstream>
+#include <iterator>
 
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
@@ -48,6 +50,16 @@ class SessionCommandTest : public ::testing::Test {
     EXPECT_TRUE(
         WriteNpy(path, client::Tensor::FromFloats(ones, shape).value()).ok());
     return path;
+  }
+
+  static std::string Path(const std::string& name) {
+    return ::testing::TempDir() + "/session_command_" + name;
+  }
+
+  // "" where there is no such file.
+  static std::string Contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   client::FakeServer server_;
@@ -111,6 +123,63 @@ TEST_F(SessionCommandTest, ForkAndTruncateShowWhatIsLeft) {
   EXPECT_THAT(Run("truncate s2 3 --layer 1").out,
               HasSubstr("tokens         4, 3\n"));
   EXPECT_THAT(Run("show s1").out, HasSubstr("tokens         5, 5\n"));
+}
+
+TEST_F(SessionCommandTest, ExportedFileImportsUnderItsOwnIdOrAnother) {
+  Run("create s1 --head-dim 8");
+  const std::string file = Path("whole");
+  const Outcome exported = Run("export s1 " + file);
+  EXPECT_EQ(exported.exit_code, kExitOk) << exported.err;
+  EXPECT_EQ(exported.out, "s1: 14 bytes in " + file + "\n");
+  EXPECT_EQ(Contents(file), "snapshot of s1");
+  EXPECT_EQ(Contents(file + ".partial"), "");
+  EXPECT_THAT(Run("import " + file).out, HasSubstr("session        s1\n"));
+  EXPECT_THAT(Run("import " + file + " s2 --json").out,
+              HasSubstr("{\"session_id\": \"s2\""));
+  EXPECT_THAT(Run("export s1 " + file + " --json").out,
+              HasSubstr("\"bytes\": 14}"));
+}
+
+TEST_F(SessionCommandTest, ExportToStdoutIsTheBytesAlone) {
+  Run("create s1 --head-dim 8");
+  EXPECT_EQ(Run("export s1 -").out, "snapshot of s1");
+}
+
+TEST_F(SessionCommandTest, BrokenExportLeavesTheOldFileAlone) {
+  Run("create s1 --head-dim 8");
+  const std::string file = Path("broken");
+  std::ofstream(file) << "old";
+  server_.ExpectSessionCalls({{.code = 14}});
+  const Outcome broken = Run("export s1 " + file);
+  EXPECT_EQ(broken.exit_code, kExitFailed);
+  EXPECT_THAT(broken.err, HasSubstr("attnctl: UNAVAILABLE"));
+  EXPECT_EQ(Contents(file), "old");
+  EXPECT_EQ(Contents(file + ".partial"), "");
+  EXPECT_THAT(Run("export nobody " + file).err,
+              HasSubstr("NOT_FOUND (SESSION_NEVER_EXISTED)"));
+  EXPECT_EQ(Contents(file), "old");
+}
+
+TEST_F(SessionCommandTest, FullDiskIsAFailedExport) {
+  Run("create s1 --head-dim 8");
+  const Outcome full = Run("export s1 /dev/full");
+  EXPECT_EQ(full.exit_code, kExitFailed);
+  EXPECT_THAT(full.err, HasSubstr("cannot write /dev/full: No space left"));
+}
+
+TEST_F(SessionCommandTest, FilesThatMakeNoTransferAreUsageErrors) {
+  Run("create s1 --head-dim 8");
+  EXPECT_EQ(Run("export s1 /nowhere/at/all").exit_code, kExitUsage);
+  EXPECT_EQ(Run("import /nowhere/at/all").exit_code, kExitUsage);
+  EXPECT_THAT(server_.session_calls(), ElementsAre("CreateSession s1"));
+}
+
+TEST_F(SessionCommandTest, DamagedFileSaysSo) {
+  const std::string file = Path("damaged");
+  std::ofstream(file) << "something else";
+  const Outcome refused = Run("import " + file);
+  EXPECT_EQ(refused.exit_code, kExitFailed);
+  EXPECT_THAT(refused.err, HasSubstr("DATA_LOSS (SNAPSHOT_DAMAGED)"));
 }
 
 TEST_F(SessionCommandTest, ListShowsAllPagesOrOne) {

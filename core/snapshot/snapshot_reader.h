@@ -1,0 +1,79 @@
+// The bytes of a snapshot (README.md) back into a session, however they are
+// cut. Nothing is believed: the header is checked before its sizes are, sizes
+// before a page is taken, pages against their checksums at the end; only then
+// there is a session. Dropped before that, it leaves no trace.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/clock.h"
+#include "core/kv_cache/page_pool.h"
+#include "core/kv_cache/session.h"
+#include "core/snapshot/block_cursor.h"
+#include "core/snapshot/piece_checksums.h"
+#include "core/snapshot/snapshot_contents.h"
+
+namespace attn {
+
+// Thread-compatible.
+class SnapshotReader {
+ public:
+  // Borrows the pool. `limits`: what a spec may ask for.
+  SnapshotReader(PagePool& pool, const SessionLimits& limits)
+      : pool_(pool), limits_(limits) {}
+
+  // Takes the next bytes. Errors, after which it is of no use: DATA_LOSS /
+  // SNAPSHOT_DAMAGED; UNIMPLEMENTED / NOT_SERVED for another format or INT8;
+  // INVALID_ARGUMENT for a spec that this server does not take;
+  // RESOURCE_EXHAUSTED / KV_MEMORY.
+  absl::Status Add(std::string_view bytes);
+
+  // What the header says, once it was read; else null.
+  const SnapshotContents* contents() const {
+    return cursor_ == nullptr ? nullptr : &contents_;
+  }
+
+  // The session, under `id`; once, after the last Add. DATA_LOSS when bytes are
+  // missing. REQUIRES: every Add was OK, `id` is legal.
+  absl::StatusOr<std::unique_ptr<Session>> Finish(const std::string& id,
+                                                  TimePoint now);
+
+ private:
+  enum class Part { kSize, kHead, kPages, kChecksums, kEnd };
+
+  // Takes what it can of `bytes` and goes on to the next part when this one is
+  // whole.
+  absl::Status TakeText(std::string_view& bytes);
+  absl::Status TakeBlock(std::string_view& bytes);
+  // Begins the part that follows, skipping empty ones.
+  absl::Status EndText();
+  absl::Status StartPages();
+  absl::Status CheckBudget() const;
+  void EndPages();
+  absl::StatusOr<std::byte*> PageAt(int64_t layer, int64_t page);
+
+  PagePool& pool_;
+  const SessionLimits limits_;
+
+  Part part_ = Part::kSize;
+  // Size, head or checksums, as far as they are there, and their whole size.
+  std::string text_;
+  int64_t text_bytes_ = 8;
+  int64_t received_bytes_ = 0;
+
+  // From the head on.
+  SnapshotContents contents_;
+  std::unique_ptr<BlockCursor> cursor_;
+  int64_t bytes_in_block_ = 0;
+  PieceChecksums pieces_;
+  std::string checksums_;  // Found; made when all pages are in.
+  std::vector<std::vector<PageRef>> pages_;  // [num_layers][pages so far]
+};
+
+}  // namespace attn
