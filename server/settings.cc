@@ -25,8 +25,7 @@ constexpr std::string_view kNetwork = "Network";
 constexpr std::string_view kCompute = "Compute";
 constexpr std::string_view kLimits = "Limits (past them: RESOURCE_EXHAUSTED)";
 constexpr std::string_view kBatching = "Batching";
-constexpr std::string_view kSessions =
-    "Sessions (checked, but not served by this version)";
+constexpr std::string_view kSessions = "Sessions";
 constexpr std::string_view kShutdown = "Shutdown";
 constexpr std::string_view kLogging = "Logging";
 

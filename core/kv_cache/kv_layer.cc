@@ -76,9 +76,7 @@ absl::Status KvLayer::AddPages(KvAppend& append) {
   append.pages_.reserve(static_cast<size_t>(end - first));
   if (tail_tokens() > 0) ATTN_RETURN_IF_ERROR(AddTail(append));
   for (int64_t page = first + std::ssize(append.pages_); page < end; ++page) {
-    const bool is_packed =
-        format_.packs_full_pages && (page + 1) * kPageTokens <= end_token;
-    const PageForm form = is_packed ? PageForm::kPacked : PageForm::kFloat;
+    const PageForm form = format_.FormOf((page + 1) * kPageTokens <= end_token);
     ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(format_.BytesOf(form)));
     append.pages_.push_back({std::move(ref), form});
   }
@@ -262,11 +260,15 @@ void KvLayer::Adopt(int64_t first_token, int64_t length,
                     std::vector<PageRef> pages) {
   ATTN_CHECK(length_ == 0 && pages_.empty() && first_token % kPageTokens == 0);
   ATTN_CHECK(std::ssize(pages) == NumPages(length) - first_token / kPageTokens);
-  for (const PageRef& page : pages) page.AddOwner();
-  pages_ = std::move(pages);
   first_page_ = first_token / kPageTokens;
   length_ = length;
-  if (tail_tokens() > 0) ClearPlaces(pages_.back().data(), tail_tokens());
+  pages_.reserve(pages.size());
+  for (PageRef& page : pages) {
+    page.AddOwner();
+    const int64_t end = (first_page_ + std::ssize(pages_) + 1) * kPageTokens;
+    pages_.push_back({std::move(page), format_.FormOf(end <= length)});
+  }
+  if (tail_tokens() > 0) ClearPlaces(pages_.back().ref.data(), tail_tokens());
   is_tail_own_ = true;
   last_append_.reset();
 }

@@ -154,9 +154,10 @@ class KvLayer {
 
   // Takes over pages that were filled elsewhere: all tokens in
   // [first_token, length), in order. What they hold behind the last one is
-  // cleared. REQUIRES: this layer is empty, first_token is a multiple of
-  // kPageTokens, CheckKeeps(length) would be OK, and nobody else holds the
-  // pages.
+  // cleared. Full pages are packed where the format says so, the last one, if
+  // it is not full, never is. REQUIRES: this layer is empty, first_token is a
+  // multiple of kPageTokens, CheckKeeps(length) would be OK, and nobody else
+  // holds the pages.
   void Adopt(int64_t first_token, int64_t length, std::vector<PageRef> pages);
 
   // Bytes of its pages; of those that other tables own, too.

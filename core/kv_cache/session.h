@@ -69,7 +69,8 @@ class Session {
 
     Slot* slot_;
   };
-  // The layer is made when first locked. REQUIRES: CheckLayer(layer, ...) is OK.
+  // The layer is made when first locked. REQUIRES: CheckLayer(layer, ...) is
+  // OK.
   LayerGuard Lock(int64_t layer);
 
   // Keeps the first `length` tokens of one layer or of all, all or nothing.

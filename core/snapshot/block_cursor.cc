@@ -5,28 +5,28 @@
 namespace attn {
 
 BlockCursor::BlockCursor(const SnapshotContents& contents)
-    : tensors_(PageTensorsOf(FormatOf(contents.spec))),
-      num_heads_(contents.spec.num_kv_heads) {
-  num_pages_.reserve(contents.layers.size());
-  for (const LayerExtent& layer : contents.layers) {
-    num_pages_.push_back(layer.num_pages());
-  }
-  SkipEmptyLayers();
+    : format_(FormatOf(contents.spec)),
+      tensors_(PageTensorsOf(format_)),
+      layers_(contents.layers) {
+  FindRun();
 }
 
 void BlockCursor::Next() {
-  if (++head_ < num_heads_) return;
+  if (++head_ < format_.num_kv_heads) return;
   head_ = 0;
-  if (++page_ < num_pages_[layer_]) return;
+  if (++page_ < run_.count) return;
   page_ = 0;
-  if (++tensor_ < std::ssize(tensors_)) return;
-  tensor_ = 0;
-  ++layer_;
-  SkipEmptyLayers();
+  ++tensor_;
+  FindRun();
 }
 
-void BlockCursor::SkipEmptyLayers() {
-  while (!is_done() && num_pages_[layer_] == 0) ++layer_;
+void BlockCursor::FindRun() {
+  for (; layer_ < std::ssize(layers_); ++layer_, tensor_ = 0) {
+    for (; tensor_ < std::ssize(tensors_); ++tensor_) {
+      run_ = PagesOf(tensor(), format_, layers_[layer_]);
+      if (run_.count > 0) return;
+    }
+  }
 }
 
 }  // namespace attn

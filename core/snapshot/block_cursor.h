@@ -15,11 +15,13 @@ class BlockCursor {
  public:
   explicit BlockCursor(const SnapshotContents& contents);
 
-  bool is_done() const { return layer_ == std::ssize(num_pages_); }
+  bool is_done() const { return layer_ == std::ssize(layers_); }
 
   // The block it stands at. REQUIRES, from here on: not is_done().
   int64_t layer() const { return layer_; }
-  int64_t page() const { return page_; }  // Counted from the layer's first.
+  // Counted from the layer's first.
+  int64_t page() const { return run_.first + page_; }
+  PageForm form() const { return tensor().form; }
   int64_t block_bytes() const { return tensor().block_bytes(); }
   // Bytes from the page's start to the block.
   int64_t offset_in_page() const { return tensor().OffsetOf(head_); }
@@ -28,14 +30,16 @@ class BlockCursor {
 
  private:
   const PageTensor& tensor() const { return tensors_[tensor_]; }
-  void SkipEmptyLayers();
+  // Goes on to the first tensor from here on that has pages.
+  void FindRun();
 
+  const KvFormat format_;
   const std::vector<PageTensor> tensors_;
-  const int64_t num_heads_;
-  std::vector<int64_t> num_pages_;  // [num_layers]
+  const std::vector<LayerExtent> layers_;
   int64_t layer_ = 0;
   int64_t tensor_ = 0;
-  int64_t page_ = 0;
+  PageRun run_;       // The pages of that tensor in that layer.
+  int64_t page_ = 0;  // Within run_.
   int64_t head_ = 0;
 };
 

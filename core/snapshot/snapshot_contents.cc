@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/check.h"
 #include "core/base/checked_math.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/kv_cache/session_id.h"
+#include "core/snapshot/page_tensors.h"
 
 namespace attn {
 namespace {
@@ -39,16 +39,28 @@ absl::Status CheckLayer(int64_t number, const LayerExtent& layer,
 
 }  // namespace
 
-int64_t SnapshotContents::num_pages() const {
-  int64_t count = 0;
-  for (const LayerExtent& layer : layers) count += layer.num_pages();
-  return count;
+int64_t SnapshotContents::page_data_bytes() const {
+  const KvFormat format = FormatOf(spec);
+  const std::vector<PageTensor> tensors = PageTensorsOf(format);
+  int64_t bytes = 0;
+  for (const LayerExtent& layer : layers) {
+    for (const PageTensor& tensor : tensors) {
+      bytes += PagesOf(tensor, format, layer).count * spec.num_kv_heads *
+               tensor.block_bytes();
+    }
+  }
+  return bytes;
 }
 
-int64_t SnapshotContents::page_data_bytes() const {
-  const auto bytes = CheckedMul(num_pages(), FormatOf(spec).page_bytes());
-  ATTN_CHECK(bytes.has_value());
-  return *bytes;
+int64_t SnapshotContents::kv_bytes() const {
+  const KvFormat format = FormatOf(spec);
+  int64_t bytes = 0;
+  for (const LayerExtent& layer : layers) {
+    const int64_t num_full = layer.num_full_pages();
+    bytes += num_full * format.BytesOf(format.FormOf(/*is_full=*/true)) +
+             (layer.num_pages() - num_full) * format.page_bytes();
+  }
+  return bytes;
 }
 
 absl::Status Damaged(std::string_view what) {
@@ -73,6 +85,7 @@ absl::Status CheckContents(const SnapshotContents& contents) {
     if (!sum.has_value()) return Damaged("has too many tokens");
     pages = *sum;
   }
+  // Packed ones are smaller.
   if (!CheckedMul(pages, FormatOf(spec).page_bytes()).has_value()) {
     return Damaged("has too many bytes");
   }

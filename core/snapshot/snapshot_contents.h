@@ -22,6 +22,9 @@ struct LayerExtent {
   int64_t num_pages() const {
     return DivideUp(length, kPageTokens) - first_token / kPageTokens;
   }
+  int64_t num_full_pages() const {
+    return length / kPageTokens - first_token / kPageTokens;
+  }
   friend bool operator==(const LayerExtent&, const LayerExtent&) = default;
 };
 
@@ -31,9 +34,10 @@ struct SnapshotContents {
   KvSpec spec;                      // Defaults resolved.
   std::vector<LayerExtent> layers;  // [num_layers]
 
-  int64_t num_pages() const;
-  // Of all pages' tensors together. REQUIRES: CheckContents is OK.
+  // Of all pages' tensors together, and of the pages themselves in memory.
+  // REQUIRES: CheckContents is OK.
   int64_t page_data_bytes() const;
+  int64_t kv_bytes() const;
 };
 
 // DATA_LOSS / SNAPSHOT_DAMAGED: "snapshot: <what>".

@@ -25,10 +25,18 @@ constexpr char kMetadata[] = "__metadata__";
 constexpr int kMaxDepth = 3;
 
 // What page data looks like, in words for whoever opens the file.
-constexpr char kLayoutText[] =
+constexpr char kFloatLayout[] =
     "layers.N.key [pages, num_kv_heads, head_dim, 64] and layers.N.value "
     "[pages, num_kv_heads, 64, value_head_dim]: pages of 64 tokens from "
     "first_tokens[N] on, places behind layer_lengths[N] are 0";
+constexpr char kPackedLayout[] =
+    "layers.N.key [pages, num_kv_heads, head_dim, 64] times layers.N.key_scale "
+    "[pages, num_kv_heads, head_dim, 1] and layers.N.value [pages, "
+    "num_kv_heads, 64, value_head_dim] times layers.N.value_scale [pages, "
+    "num_kv_heads, 64, 1]: full pages of 64 tokens from first_tokens[N] on, a "
+    "scale below 0 marks codes of NaN and infinity; layers.N.tail_key and "
+    "layers.N.tail_value: the page behind them, places behind "
+    "layer_lengths[N] are 0";
 
 constexpr std::array<std::pair<KvDtype, std::string_view>, 4> kDtypeNames = {
     {{KvDtype::kF32, "F32"},
@@ -55,7 +63,8 @@ Json MetadataOf(const SnapshotContents& contents) {
   const KvSpec& spec = contents.spec;
   const Duration idle_ttl = spec.idle_ttl.value_or(Duration{});
   return {{"format", kSnapshotFormat},
-          {"layout", kLayoutText},
+          {"layout",
+           FormatOf(spec).packs_full_pages ? kPackedLayout : kFloatLayout},
           {"session_id", contents.session_id},
           {"num_layers", absl::StrCat(spec.num_layers)},
           {"num_kv_heads", absl::StrCat(spec.num_kv_heads)},
@@ -93,13 +102,14 @@ Json HeaderOf(const SnapshotContents& contents) {
   EntryList entries(header);
   entries.Add("crc32c.header", "I64", {1}, kChecksumBytes);
   const int64_t num_heads = contents.spec.num_kv_heads;
-  const std::vector<PageTensor> tensors =
-      PageTensorsOf(FormatOf(contents.spec));
+  const KvFormat format = FormatOf(contents.spec);
+  const std::vector<PageTensor> tensors = PageTensorsOf(format);
   for (int64_t i = 0; i < std::ssize(contents.layers); ++i) {
-    const int64_t num_pages = contents.layers[i].num_pages();
     for (const PageTensor& tensor : tensors) {
+      const int64_t num_pages =
+          PagesOf(tensor, format, contents.layers[i]).count;
       entries.Add(absl::StrCat("layers.", i, ".", std::string(tensor.name)),
-                  DataTypeName(tensor.dtype),
+                  tensor.dtype,
                   {num_pages, num_heads, tensor.rows, tensor.columns},
                   num_pages * num_heads * tensor.block_bytes());
     }

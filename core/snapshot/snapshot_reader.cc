@@ -60,7 +60,7 @@ absl::Status SnapshotReader::StartPages() {
 
 // Before the first page is taken; the pool has the last word.
 absl::Status SnapshotReader::CheckBudget() const {
-  const int64_t needed = contents_.page_data_bytes();
+  const int64_t needed = contents_.kv_bytes();
   const int64_t left = pool_.max_bytes() - pool_.used_bytes();
   if (needed <= left) return absl::OkStatus();
   return MakeError(
@@ -72,8 +72,7 @@ absl::Status SnapshotReader::CheckBudget() const {
 }
 
 absl::Status SnapshotReader::TakeBlock(std::string_view& bytes) {
-  ATTN_ASSIGN_OR_RETURN(std::byte * page,
-                        PageAt(cursor_->layer(), cursor_->page()));
+  ATTN_ASSIGN_OR_RETURN(std::byte * page, CurrentPage());
   const int64_t n =
       std::min(std::ssize(bytes), cursor_->block_bytes() - bytes_in_block_);
   std::byte* place = page + cursor_->offset_in_page() + bytes_in_block_;
@@ -96,14 +95,14 @@ void SnapshotReader::EndPages() {
 }
 
 // Pages are taken as their first bytes come.
-absl::StatusOr<std::byte*> SnapshotReader::PageAt(int64_t layer, int64_t page) {
-  std::vector<PageRef>& pages = pages_[layer];
-  if (page == std::ssize(pages)) {
-    ATTN_ASSIGN_OR_RETURN(
-        PageRef ref, pool_.Allocate(FormatOf(contents_.spec).page_bytes()));
+absl::StatusOr<std::byte*> SnapshotReader::CurrentPage() {
+  std::vector<PageRef>& pages = pages_[cursor_->layer()];
+  if (cursor_->page() == std::ssize(pages)) {
+    const int64_t bytes = FormatOf(contents_.spec).BytesOf(cursor_->form());
+    ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(bytes));
     pages.push_back(std::move(ref));
   }
-  return pages[page].data();
+  return pages[cursor_->page()].data();
 }
 
 absl::StatusOr<std::unique_ptr<Session>> SnapshotReader::Finish(

@@ -29,7 +29,7 @@ class SnapshotReader {
       : pool_(pool), limits_(limits) {}
 
   // Takes the next bytes. Errors, after which it is of no use: DATA_LOSS /
-  // SNAPSHOT_DAMAGED; UNIMPLEMENTED / NOT_SERVED for another format or INT8;
+  // SNAPSHOT_DAMAGED; UNIMPLEMENTED / NOT_SERVED for another format;
   // INVALID_ARGUMENT for a spec that this server does not take;
   // RESOURCE_EXHAUSTED / KV_MEMORY.
   absl::Status Add(std::string_view bytes);
@@ -56,7 +56,8 @@ class SnapshotReader {
   absl::Status StartPages();
   absl::Status CheckBudget() const;
   void EndPages();
-  absl::StatusOr<std::byte*> PageAt(int64_t layer, int64_t page);
+  // The page of the block that the cursor stands at.
+  absl::StatusOr<std::byte*> CurrentPage();
 
   PagePool& pool_;
   const SessionLimits limits_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/kv_cache/packed_blocks.h"
 #include "core/kv_cache/page_blocks.h"
 #include "core/snapshot/snapshot_header.h"
 
@@ -83,13 +84,28 @@ const std::byte* SnapshotWriter::WholePage(int64_t layer, int64_t page) {
   const bool is_tail = page + 1 == std::ssize(kv.pages) && tail_tokens > 0;
   if (!is_tail) return kv.pages[page];
   if (tail_layer_ == layer) return tail_.data();
-  tail_.assign(static_cast<size_t>(format_.page_bytes()), std::byte{0});
-  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
-    CopyTokens(BlocksOf(format_, kv.pages[page], head), tail_tokens,
-               BlocksOf(format_, tail_.data(), head));
-  }
+  CopyTail(kv);
   tail_layer_ = layer;
   return tail_.data();
+}
+
+// A truncation may have left a packed page partly used; it is unpacked, as the
+// next append would do.
+void SnapshotWriter::CopyTail(const KvSnapshot& kv) {
+  const int64_t tail_tokens = kv.length % kPageTokens;
+  std::byte* page = kv.refs.back().data();
+  const bool is_packed =
+      !kv.forms.empty() && kv.forms.back() == PageForm::kPacked;
+  tail_.assign(static_cast<size_t>(format_.page_bytes()), std::byte{0});
+  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
+    const auto to = BlocksOf(format_, tail_.data(), head);
+    if (is_packed) {
+      UnpackTokens(PackedBlocksOf(format_, page, head), tail_tokens, to);
+    } else {
+      CopyTokens(BlocksOf<const std::byte>(format_, page, head), tail_tokens,
+                 to);
+    }
+  }
 }
 
 }  // namespace attn

@@ -67,6 +67,9 @@ struct KvFormat {
   int64_t packed_page_bytes() const {
     return PackedOffsetsOf(num_kv_heads).keys;
   }
+  PageForm FormOf(bool is_full) const {
+    return packs_full_pages && is_full ? PageForm::kPacked : PageForm::kFloat;
+  }
   int64_t BytesOf(PageForm form) const {
     return form == PageForm::kPacked ? packed_page_bytes() : page_bytes();
   }

@@ -19,7 +19,7 @@ import tempfile
 import repository
 
 PIECE = 1 << 20
-ELEMENT_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
+ELEMENT_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I8": 1}
 
 
 def crc_table():
@@ -59,9 +59,15 @@ def read(blob):
     return tensors, metadata
 
 
+def nouns(metadata):
+    if metadata["kv_dtype"] != "INT8":
+        return ("key", "value")
+    return ("key", "key_scale", "value", "value_scale", "tail_key", "tail_value")
+
+
 def page_names(metadata):
     return [f"layers.{layer}.{noun}" for layer in range(int(metadata["num_layers"]))
-            for noun in ("key", "value")]
+            for noun in nouns(metadata)]
 
 
 def checksums(metadata, tensors):
@@ -86,11 +92,13 @@ def write(metadata, tensors, **json_style):
 
 def places_behind(metadata, tensors):
     """Every element behind a layer's length, as bytes."""
-    width = ELEMENT_BYTES[metadata["kv_dtype"]]
+    keys_are_packed = metadata["kv_dtype"] == "INT8"
+    width = 4 if keys_are_packed else ELEMENT_BYTES[metadata["kv_dtype"]]
     for layer, length in enumerate(map(int, metadata["layer_lengths"].split(","))):
         used = length % 64
         if used:
-            _, (pages, heads, dims, _), keys = tensors[f"layers.{layer}.key"]
+            _, (pages, heads, dims, _), keys = tensors[
+                f"layers.{layer}.{'tail_key' if keys_are_packed else 'key'}"]
             for row in range((pages - 1) * heads * dims, pages * heads * dims):
                 yield keys[(row * 64 + used) * width:(row + 1) * 64 * width]
 
@@ -123,10 +131,10 @@ class Session:
         return done.stdout
 
 
-def problems_of_server(session, folder):
-    first, second, again = (pathlib.Path(folder, name) for name in ("1", "2", "3"))
+def problems_of_dtype(session, folder, dtype):
+    first, second, again = (pathlib.Path(folder, dtype + name) for name in ("1", "2", "3"))
     session("create", "s", "--head-dim", 24, "--value-head-dim", 8, "--kv-heads", 3,
-            "--layers", 3, "--kv-dtype", "f16")
+            "--layers", 3, "--kv-dtype", dtype)
     session("append", "s", "--random", 130, "--layer", 1)
     session("append", "s", "--random", 64, "--layer", 2)
     session("export", "s", first)
@@ -137,9 +145,15 @@ def problems_of_server(session, folder):
     session("delete", "s")
     session("import", second)
     session("export", "s", again)
+    session("delete", "s")
     if again.read_bytes() != blob:
         problems.append("what this script wrote came back as another session")
     return problems
+
+
+def problems_of_server(session, folder):
+    return [f"{dtype}: {problem}" for dtype in ("f16", "int8", "f32", "bf16")
+            for problem in problems_of_dtype(session, folder, dtype)]
 
 
 def check_server(attnserve, attnctl):

@@ -40,8 +40,10 @@ class SnapshotDamageTest : public testing::Test {
             .kv_dtype = KvDtype::kF16};
   }
   // A small snapshot: 130 tokens in layer 1.
-  std::string Small(int64_t length = 130) {
-    const auto session = MakeSession(Spec(), pool_);
+  std::string Small(int64_t length = 130, KvDtype dtype = KvDtype::kF16) {
+    KvSpec spec = Spec();
+    spec.kv_dtype = dtype;
+    const auto session = MakeSession(spec, pool_);
     AppendTo(*session, 1, IdsFrom(1, length));
     return Export(*session);
   }
@@ -66,29 +68,36 @@ class SnapshotDamageTest : public testing::Test {
     ExpectRefused(bytes, StatusCode::kDataLoss, Reason::kSnapshotDamaged, text);
   }
 
-  PagePool pool_{int64_t{1} << 20};
+  void ExpectEveryFlippedBitIsRefused(std::string bytes) {
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      for (int bit = 0; bit < 8; ++bit) {
+        bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
+        const absl::Status status = Import(bytes, pool_).status();
+        ASSERT_EQ(ReasonOf(status), Reason::kSnapshotDamaged)
+            << "byte " << i << ", bit " << bit << ": " << status;
+        bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
+      }
+    }
+    EXPECT_TRUE(Import(bytes, pool_).ok());
+    EXPECT_EQ(pool_.used_bytes(), 0);
+  }
+
+  PagePool pool_{int64_t{8} << 20};
 };
 
 TEST_F(SnapshotDamageTest, EveryFlippedBitIsRefused) {
-  std::string bytes = Small(1);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    for (int bit = 0; bit < 8; ++bit) {
-      bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
-      const absl::Status status = Import(bytes, pool_).status();
-      ASSERT_EQ(ReasonOf(status), Reason::kSnapshotDamaged)
-          << "byte " << i << ", bit " << bit << ": " << status;
-      bytes[i] = static_cast<char>(bytes[i] ^ (1 << bit));
-    }
+  for (const KvDtype dtype : {KvDtype::kF16, KvDtype::kInt8}) {
+    ExpectEveryFlippedBitIsRefused(Small(1, dtype));
   }
-  EXPECT_TRUE(Import(bytes, pool_).ok());
-  EXPECT_EQ(pool_.used_bytes(), 0);
 }
 
 TEST_F(SnapshotDamageTest, EveryTruncationIsRefused) {
-  const std::string bytes = Small();
-  for (size_t size = 0; size < bytes.size(); ++size) {
-    const absl::Status status = Import(bytes.substr(0, size), pool_).status();
-    ASSERT_EQ(ReasonOf(status), Reason::kSnapshotDamaged) << size << status;
+  for (const KvDtype dtype : {KvDtype::kF16, KvDtype::kInt8}) {
+    const std::string bytes = Small(130, dtype);
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      const absl::Status status = Import(bytes.substr(0, size), pool_).status();
+      ASSERT_EQ(ReasonOf(status), Reason::kSnapshotDamaged) << size << status;
+    }
   }
   EXPECT_EQ(pool_.used_bytes(), 0);
 }
@@ -152,6 +161,13 @@ TEST_F(SnapshotDamageTest, ExtentsThatNoSessionHasAreRefused) {
                 "first_tokens[1]");
 }
 
+TEST_F(SnapshotDamageTest, OtherDtypesThanThePagesHaveAreRefused) {
+  ExpectDamaged(Edited("\"kv_dtype\":\"F16\"", "\"kv_dtype\":\"INT8\""),
+                "layout");
+  ExpectDamaged(Edited("\"kv_dtype\":\"F16\"", "\"kv_dtype\":\"INT4\""),
+                "kv_dtype is not known");
+}
+
 TEST_F(SnapshotDamageTest, SpecsThatThisServerDoesNotTakeSaySo) {
   ExpectRefused(Edited("\"num_kv_heads\":\"1\"", "\"num_kv_heads\":\"0\""),
                 StatusCode::kInvalidArgument, Reason::kInvalidOption,
@@ -159,8 +175,6 @@ TEST_F(SnapshotDamageTest, SpecsThatThisServerDoesNotTakeSaySo) {
   ExpectRefused(Edited("\"num_layers\":\"2\"", "\"num_layers\":\"1000000\""),
                 StatusCode::kInvalidArgument, Reason::kInvalidOption,
                 "spec.num_layers");
-  ExpectRefused(Edited("\"kv_dtype\":\"F16\"", "\"kv_dtype\":\"INT8\""),
-                StatusCode::kUnimplemented, Reason::kNotServed, "INT8");
   ExpectRefused(Edited("attnserve.snapshot/1", "attnserve.snapshot/2"),
                 StatusCode::kUnimplemented, Reason::kNotServed,
                 "attnserve.snapshot/2");

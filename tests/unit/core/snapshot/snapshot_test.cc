@@ -24,7 +24,8 @@ class SnapshotTest : public testing::Test {
 };
 
 TEST_F(SnapshotTest, EveryLengthOfEveryDtypeComesBack) {
-  for (const KvDtype dtype : {KvDtype::kF32, KvDtype::kBF16, KvDtype::kF16}) {
+  for (const KvDtype dtype :
+       {KvDtype::kF32, KvDtype::kBF16, KvDtype::kF16, KvDtype::kInt8}) {
     for (const int64_t length : {0, 1, 63, 64, 65, 127, 128, 129, 200}) {
       SCOPED_TRACE(testing::Message() << "dtype " << static_cast<int>(dtype)
                                       << ", length " << length);
@@ -56,6 +57,41 @@ TEST_F(SnapshotTest, ExportOfAnImportIsTheSameButForItsId) {
   const auto copy = Import(bytes, other_, 7);
   ASSERT_TRUE(copy.ok()) << copy.status();
   EXPECT_TRUE(Export(**copy) == bytes);
+}
+
+// The last page is packed, and partly used: it comes back unpacked, with the
+// same elements, and goes on as the source does.
+TEST_F(SnapshotTest, TruncatedPackedPageComesBackUnpacked) {
+  const auto session = MakeSession({.num_layers = 1,
+                                    .num_kv_heads = 2,
+                                    .head_dim = 5,
+                                    .kv_dtype = KvDtype::kInt8},
+                                   pool_);
+  AppendTo(*session, 0, IdsFrom(1, 200));
+  ASSERT_TRUE(session->Truncate(150, 0).ok());
+  const std::string bytes = Export(*session);
+  const auto copy = Import(bytes, other_);
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  EXPECT_EQ(Compare(**copy, 0, IdsFrom(1, 150)), "");
+  for (Session* either : {session.get(), copy->get()}) {
+    AppendTo(*either, 0, IdsFrom(900, 60));
+  }
+  test::TokenIds ids = IdsFrom(1, 150);
+  const test::TokenIds more = IdsFrom(900, 60);
+  ids.insert(ids.end(), more.begin(), more.end());
+  EXPECT_EQ(Compare(**copy, 0, ids), "");
+  EXPECT_EQ((*copy)->MeasureUsage().kv_bytes, session->MeasureUsage().kv_bytes);
+}
+
+TEST_F(SnapshotTest, PackedSnapshotsAreSmall) {
+  KvSpec spec{.num_layers = 1, .num_kv_heads = 2, .head_dim = 64};
+  const auto wide = MakeSession(spec, pool_);
+  spec.kv_dtype = KvDtype::kInt8;
+  const auto packed = MakeSession(spec, pool_);
+  for (Session* session : {wide.get(), packed.get()}) {
+    AppendTo(*session, 0, IdsFrom(1, 640));
+  }
+  EXPECT_LT(10 * Export(*packed).size(), 3 * Export(*wide).size());
 }
 
 TEST_F(SnapshotTest, EveryCutOfTheBytesGivesTheSame) {
