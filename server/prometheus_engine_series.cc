@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 2> kSessionEnds{"deleted", "expired"};
 // OTHER last, as ReasonCounters wants it.
 constexpr std::array<std::string_view, 4> kShedReasons{
     "QUEUE_FULL", "DEADLINE_UNREACHABLE", "DRAINING", kOther};
-constexpr std::array<std::string_view, 18> kRefusedReasons{
+constexpr std::array<std::string_view, 19> kRefusedReasons{
     "INVALID_TENSOR",
     "INVALID_OPTION",
     "REQUEST_TOO_LARGE",
@@ -41,6 +41,7 @@ constexpr std::array<std::string_view, 18> kRefusedReasons{
     "LENGTH_MISMATCH",
     "SPEC_MISMATCH",
     "MAX_LENGTH",
+    "SNAPSHOT_DAMAGED",
     kOther};
 
 template <size_t Count>

@@ -217,6 +217,9 @@ TEST_F(SnapshotTest, DamageLeavesNothingBehind) {
   }
   EXPECT_EQ(Gauge("attn_kv_bytes"), kv_bytes);
   EXPECT_EQ(Gauge("attn_sessions"), 1);
+  EXPECT_EQ(server_.Metrics().Sum("attn_refused_total",
+                                  {{"reason", "SNAPSHOT_DAMAGED"}}),
+            7);
 }
 
 TEST_F(SnapshotTest, BrokenTransfersLeaveNothingBehind) {
@@ -238,6 +241,29 @@ TEST_F(SnapshotTest, BrokenTransfersLeaveNothingBehind) {
   ASSERT_TRUE(client_->DeleteSession("s").ok());
   ExpectGaugeBecomes("attn_kv_bytes", 0);
   EXPECT_EQ(Gauge("attn_sessions"), 0);
+}
+
+TEST_F(SnapshotTest, StalledImportEndsAtItsDeadline) {
+  Fill(300);
+  const double kv_bytes = Gauge("attn_kv_bytes");
+  const auto bytes = Export(*client_, "s");
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const client::SnapshotSource whole = Pieces(*bytes, bytes->size() / 2);
+  const absl::Time deadline = absl::Now() + absl::Seconds(1);
+  const auto stalls = [&, n = 0]() mutable {
+    if (++n == 2) {
+      while (Gauge("attn_kv_bytes") == kv_bytes && absl::Now() < deadline) {
+      }
+      EXPECT_LT(absl::Now(), deadline) << "half of it never came";
+      ExpectGaugeBecomes("attn_kv_bytes", kv_bytes);
+    }
+    return whole();
+  };
+  const absl::Status status =
+      client_->ImportSession(stalls, "t", {.deadline = absl::Seconds(1)})
+          .status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+  EXPECT_EQ(Gauge("attn_sessions"), 1);
 }
 
 TEST_F(SnapshotTest, SpentBudgetsRefuse) {

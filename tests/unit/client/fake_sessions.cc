@@ -230,7 +230,7 @@ grpc::Status FakeSessions::DeleteSession(
 grpc::Status FakeSessions::ExportSession(
     grpc::ServerContext* context, const pb::ExportSessionRequest* request,
     grpc::ServerWriter<pb::SnapshotChunk>* writer) {
-  const grpc::Status told = Enter("ExportSession", *context);
+  grpc::Status told = Enter("ExportSession", *context);
   const std::string bytes = kSnapshot + request->session_id();
   pb::SnapshotChunk chunk;
   for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {

@@ -223,6 +223,25 @@ TEST_F(SessionStoreTest, FullStoreRefusesInsteadOfEvicting) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
 }
 
+TEST_F(SessionStoreTest, AdoptedSessionIsAsOneThatWasCreated) {
+  const auto built = [this](const std::string& id) {
+    return std::make_shared<Session>(id, *ResolveSpec(Spec(), Limits()), pool_,
+                                     clock_.Now());
+  };
+  EXPECT_TRUE(store_.CheckRoom("a").ok());
+  ASSERT_TRUE(store_.Adopt(built("a")).ok());
+  EXPECT_THAT(Ids(), ElementsAre("a"));
+  EXPECT_EQ(ReasonOf(store_.CheckRoom("a")), Reason::kSessionExists);
+  EXPECT_EQ(ReasonOf(store_.Adopt(built("a")).status()),
+            Reason::kSessionExists);
+  clock_.Advance(minutes(10));
+  EXPECT_TRUE(store_.CheckRoom("a").ok()) << "it has expired";
+  for (const char* id : {"a", "b", "c"}) MustCreate(id);
+  EXPECT_EQ(ReasonOf(store_.CheckRoom("d")), Reason::kQuota);
+  EXPECT_EQ(ReasonOf(store_.Adopt(built("d")).status()), Reason::kQuota);
+  EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
+}
+
 TEST_F(SessionStoreTest, FullStoreFreesWhatIsPastItsTimeFirst) {
   MustCreate("a");
   MustCreate("b", minutes(1));

@@ -1,5 +1,6 @@
 // A session, its bytes, and the session made of them.
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/base/error.h"
@@ -187,6 +188,34 @@ TEST_F(SnapshotTest, WriterOutlivesItsSession) {
     EXPECT_EQ(Compare(**copy, 0, IdsFrom(1, 100)), "");
   }
   EXPECT_EQ(pool_.used_bytes(), 0);
+}
+
+// Token i goes to layer 0 first, then to layer 1; a fork writes behind both.
+TEST_F(SnapshotTest, ExportsDuringAppendsAreEachOfOneMoment) {
+  constexpr int64_t kTokens = 150;
+  const KvSpec spec{.num_layers = 2, .num_kv_heads = 1, .head_dim = 4};
+  const auto session = MakeSession(spec, pool_, "copy");
+  std::thread appender([&session] {
+    for (int64_t i = 1; i <= kTokens; ++i) {
+      AppendTo(*session, 0, IdsFrom(i, 1));
+      AppendTo(*session, 1, IdsFrom(i, 1));
+    }
+  });
+  std::vector<int64_t> lengths(2);
+  while (lengths[1] < kTokens) {
+    const auto fork = MakeSession(spec, pool_, "fork");
+    ASSERT_TRUE(fork->ForkFrom(*session, std::nullopt).ok());
+    const auto copy = Import(Export(*session), other_);
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    lengths = (*copy)->MeasureUsage().layer_lengths;
+    ASSERT_LE(lengths[0] - lengths[1], 1);
+    ASSERT_GE(lengths[0], lengths[1]);
+    ASSERT_EQ(Compare(**copy, 0, IdsFrom(1, lengths[0])), "");
+    ASSERT_EQ(Compare(**copy, 1, IdsFrom(1, lengths[1])), "");
+    // The fork is the tail's other table: it copies, or the source does.
+    AppendTo(*fork, 0, IdsFrom(9000, 3));
+  }
+  appender.join();
 }
 
 TEST_F(SnapshotTest, ImportedSessionAppendsForksAndTruncates) {
