@@ -37,15 +37,18 @@ ExportCall::ExportCall(const AttendContext& context,
     : context_(context),
       call_(call),
       recorder_(context.metrics, RpcMethod::kExportSession, context.clock) {
-  absl::StatusOr<SessionPtr> session =
-      context_.sessions.Use(request.session_id());
-  if (!session.ok()) {
-    FinishWith(session.status());
+  if (const absl::Status status = Begin(request); !status.ok()) {
+    FinishWith(status);
     return;
   }
-  session_ = *std::move(session);
-  writer_.emplace(*session_);
   WriteNext();
+}
+
+absl::Status ExportCall::Begin(const v1::ExportSessionRequest& request) {
+  ATTN_ASSIGN_OR_RETURN(session_, context_.sessions.Use(request.session_id()));
+  ATTN_RETURN_IF_ERROR(CheckHasSnapshots(session_->spec()));
+  writer_.emplace(*session_);
+  return absl::OkStatus();
 }
 
 void ExportCall::WriteNext() {

@@ -27,6 +27,7 @@ class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
   void OnDone() override { delete this; }
 
  private:
+  absl::Status Begin(const v1::ExportSessionRequest& request);
   void WriteNext();
   void FinishWith(const absl::Status& status);
 

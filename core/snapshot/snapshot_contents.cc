@@ -56,6 +56,11 @@ absl::Status Damaged(std::string_view what) {
                    "snapshot: " + std::string(what));
 }
 
+absl::Status CheckHasSnapshots(const KvSpec& spec) {
+  if (spec.kv_dtype != KvDtype::kInt8) return absl::OkStatus();
+  return NotServed("snapshots of spec.kv_dtype", "INT8");
+}
+
 absl::Status CheckContents(const SnapshotContents& contents) {
   if (!IsSessionId(contents.session_id)) {
     return Damaged("session_id must be 1 to 64 letters, digits, '_' or '-'");

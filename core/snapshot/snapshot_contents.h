@@ -39,6 +39,10 @@ struct SnapshotContents {
 // DATA_LOSS / SNAPSHOT_DAMAGED: "snapshot: <what>".
 absl::Status Damaged(std::string_view what);
 
+// UNIMPLEMENTED / NOT_SERVED for INT8, whose pages this format cannot describe.
+// Ask before a SnapshotWriter is made; readers ask for themselves.
+absl::Status CheckHasSnapshots(const KvSpec& spec);
+
 // Whether a session can be like that: DATA_LOSS for an illegal id, a number of
 // layers that is not the spec's, or a layer longer than max_length or without
 // tokens that its window shows. REQUIRES: a resolved spec. Proves that no size

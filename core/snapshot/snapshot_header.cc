@@ -215,6 +215,7 @@ absl::StatusOr<SnapshotContents> ReadContents(MetadataReader& metadata,
   ATTN_RETURN_IF_ERROR(CheckFormat(metadata));
   SnapshotContents contents;
   ATTN_ASSIGN_OR_RETURN(const KvSpec spec, ReadSpec(metadata));
+  ATTN_RETURN_IF_ERROR(CheckHasSnapshots(spec));
   ATTN_ASSIGN_OR_RETURN(contents.spec, ResolveSpec(spec, limits));
   contents.session_id = metadata.Text("session_id");
   const std::vector<int64_t> lengths = metadata.Numbers("layer_lengths");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/kv_cache/page_blocks.h"
 #include "core/snapshot/snapshot_header.h"
 
@@ -30,6 +31,7 @@ SnapshotWriter::SnapshotWriter(Session& session)
       contents_(ContentsOf(session, snapshots_)),
       layers_(contents_.layers.size()),
       cursor_(contents_) {
+  ATTN_CHECK(CheckHasSnapshots(contents_.spec).ok());
   for (const Session::LayerSnapshot& snapshot : snapshots_) {
     layers_[snapshot.layer] = &snapshot.kv;
   }

@@ -23,6 +23,7 @@ class SnapshotWriter {
  public:
   static constexpr size_t kChunkBytes = size_t{1} << 20;
 
+  // REQUIRES: CheckHasSnapshots(session.spec()) is OK.
   explicit SnapshotWriter(Session& session);
 
   // The next bytes in `chunk`, whose memory is used again: kChunkBytes, fewer

@@ -171,6 +171,13 @@ TEST_F(SnapshotDamageTest, SpecsThatThisServerDoesNotTakeSaySo) {
               HasSubstr("spec.max_length must be between 0 and 1000"));
 }
 
+TEST_F(SnapshotDamageTest, Int8SessionsHaveNoSnapshots) {
+  KvSpec spec = Spec();
+  EXPECT_TRUE(CheckHasSnapshots(spec).ok());
+  spec.kv_dtype = KvDtype::kInt8;
+  EXPECT_EQ(ReasonOf(CheckHasSnapshots(spec)), Reason::kNotServed);
+}
+
 TEST_F(SnapshotDamageTest, ChecksumsNameThePieceOfPages) {
   std::string bytes = Small();
   bytes[bytes.size() - 9] ^= 1;
