@@ -59,8 +59,21 @@ TEST_F(SessionCommandsTest, ALifeFromCreateToDelete) {
   ExpectDone("truncate draft 50", "50");
   ExpectDone("list", "draft");
   ExpectDone("show chat --json", "513");
-  ExpectDone("delete chat draft", "");
+  const std::string file = testing::TempDir() + "/chat.safetensors";
+  ExpectDone("export chat " + file, "bytes in " + file);
+  ExpectDone("import " + file + " again", "again");
+  ExpectDone("show again", "513");
+  ExpectDone("delete chat draft again", "");
   ExpectRefused("show chat", 1, "SESSION_DELETED");
+}
+
+TEST_F(SessionCommandsTest, DamagedFilesAndFullDisksAreErrors) {
+  ExpectDone("create chat --kv-heads 2 --head-dim 64", "chat");
+  ExpectDone("append chat --random 100", "100");
+  ExpectRefused("export chat /dev/full", 1, "/dev/full");
+  ExpectRefused("import /dev/null copy", 1, "SNAPSHOT_DAMAGED");
+  ExpectRefused("import /no/such/file copy", 2, "/no/such/file");
+  ExpectRefused("show copy", 1, "SESSION_NEVER_EXISTED");
 }
 
 TEST_F(SessionCommandsTest, WhatIsRefusedSaysWhyWithItsExitCode) {
