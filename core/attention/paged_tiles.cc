@@ -55,6 +55,11 @@ void WidenKeys(const PagedHead& paged, const Stretch& from, int64_t dim,
   }
   const int64_t element = ElementBytes(paged.dtype);
   const std::byte* block = paged.KeyBlock(from.page) + from.first * element;
+  // A whole page into a tile as wide: one call instead of one a channel.
+  if (from.n == kPageTokens && stride == kPageTokens) {
+    ConvertToF32(paged.dtype, block, dim * kPageTokens, 1.0f, to);
+    return;
+  }
   for (int64_t d = 0; d < dim; ++d) {
     ConvertToF32(paged.dtype, block + d * kPageTokens * element, from.n, 1.0f,
                  to + d * stride);

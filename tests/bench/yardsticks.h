@@ -1,0 +1,15 @@
+// What the machine can do at this moment: the yardsticks of the figures. SIMD
+// code for AVX2 and AVX-512, chosen at run time.
+#pragma once
+
+#include <cstdint>
+
+namespace attn::bench {
+
+// FLOP/s of multiply-adds on registers, by `num_threads` together; about 30 ms.
+double FmaFlops(int num_threads = 1);
+
+// Bytes/s of reading 512 MiB in huge pages once, on the calling thread.
+double ReadBytesPerSecond();
+
+}  // namespace attn::bench
