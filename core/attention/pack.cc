@@ -68,14 +68,34 @@ bool AllFinite(const float* values, int64_t n) {
   const hn::ScalableTag<float> tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   const auto zero = hn::Zero(tag);
-  auto sum = zero;
+  // Four sums, which hide the latency: one took a fifth of a decode tile.
+  auto a = zero, b = zero, c = zero, d = zero;
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    sum = hn::MulAdd(hn::LoadU(tag, values + i), zero, sum);
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    a = hn::MulAdd(hn::LoadU(tag, values + i), zero, a);
+    b = hn::MulAdd(hn::LoadU(tag, values + i + lanes), zero, b);
+    c = hn::MulAdd(hn::LoadU(tag, values + i + 2 * lanes), zero, c);
+    d = hn::MulAdd(hn::LoadU(tag, values + i + 3 * lanes), zero, d);
   }
   float rest = 0;
   for (; i < n; ++i) rest += values[i] * 0.0f;
+  const auto sum = hn::Add(hn::Add(a, b), hn::Add(c, d));
   return hn::GetLane(hn::SumOfLanes(tag, sum)) + rest == 0.0f;
+}
+
+// NaN and infinity have all bits of the exponent.
+bool AllFinite16(const uint16_t* halves, int64_t n, uint16_t exponent) {
+  const hn::ScalableTag<uint16_t> tag;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
+  const auto mask = hn::Set(tag, exponent);
+  auto largest = hn::Zero(tag);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    largest = hn::Max(largest, hn::And(hn::LoadU(tag, halves + i), mask));
+  }
+  bool is_finite = hn::AllTrue(tag, hn::Lt(largest, mask));
+  for (; i < n; ++i) is_finite &= (halves[i] & exponent) != exponent;
+  return is_finite;
 }
 
 }  // namespace attn::HWY_NAMESPACE
@@ -86,6 +106,13 @@ namespace attn {
 
 HWY_EXPORT(Transpose);
 HWY_EXPORT(AllFinite);
+HWY_EXPORT(AllFinite16);
+
+bool AreFiniteHalves(const std::byte* halves, int64_t n, DataType dtype) {
+  return HWY_DYNAMIC_DISPATCH(AllFinite16)(
+      reinterpret_cast<const uint16_t*>(halves), n,
+      dtype == DataType::kF16 ? 0x7c00 : 0x7f80);
+}
 
 void PackQueryTile(const Problem& problem, RowRange rows, float factor,
                    float* packed) {

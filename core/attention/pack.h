@@ -4,6 +4,7 @@
 // (design/performance.md).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "core/attention/problem.h"
@@ -41,5 +42,8 @@ struct ValueTile {
 };
 ValueTile PackValueTile(const Problem& problem, int64_t first_key,
                         int64_t num_keys, float* packed);
+
+// Whether none of n elements of F16 or BF16 is NaN or infinite.
+bool AreFiniteHalves(const std::byte* halves, int64_t n, DataType dtype);
 
 }  // namespace attn

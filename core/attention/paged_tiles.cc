@@ -100,7 +100,65 @@ bool AreKnownFinite(const PagedHead& paged, const Stretch& from, int64_t dim) {
   return !has_marked;
 }
 
+// The stretch of keys that lie in one page and are not f32.
+std::optional<Stretch> StoredStretch(const PagedHead& paged, int64_t first_key,
+                                     int64_t num_keys) {
+  const int64_t page = first_key / kPageTokens;
+  const int64_t first = first_key % kPageTokens;
+  const bool is_stored =
+      paged.is_on() && page >= paged.first_page &&
+      first + num_keys <= kPageTokens &&
+      (paged.dtype != DataType::kF32 || paged.IsPacked(page));
+  if (!is_stored) return std::nullopt;
+  return Stretch{page, first, num_keys, 0};
+}
+
+StoredMatrix::Form HalfForm(DataType dtype) {
+  return dtype == DataType::kF16 ? StoredMatrix::Form::kF16
+                                 : StoredMatrix::Form::kBF16;
+}
+
 }  // namespace
+
+std::optional<StoredMatrix> StoredKeys(const Problem& problem,
+                                       int64_t first_key, int64_t num_keys) {
+  const PagedHead& paged = problem.paged;
+  const auto from = StoredStretch(paged, first_key, num_keys);
+  if (!from.has_value()) return std::nullopt;
+  if (!paged.IsPacked(from->page)) {
+    return StoredMatrix{HalfForm(paged.dtype),
+                        paged.KeyBlock(from->page) + from->first * 2, nullptr};
+  }
+  const Int8Rows rows = paged.PackedKeys(from->page);
+  for (int64_t d = 0; d < problem.key.dim; ++d) {
+    if (rows.IsMarked(d)) return std::nullopt;
+  }
+  return StoredMatrix{
+      StoredMatrix::Form::kInt8,
+      reinterpret_cast<const std::byte*>(rows.codes + from->first),
+      rows.scales};
+}
+
+std::optional<StoredMatrix> StoredValues(const Problem& problem,
+                                         int64_t first_key, int64_t num_keys) {
+  const PagedHead& paged = problem.paged;
+  const int64_t dim = problem.value.dim;
+  const auto from = StoredStretch(paged, first_key, num_keys);
+  if (!from.has_value()) return std::nullopt;
+  if (!paged.IsPacked(from->page)) {
+    const std::byte* data =
+        paged.ValueBlock(from->page) + from->first * dim * 2;
+    if (!AreFiniteHalves(data, num_keys * dim, paged.dtype)) {
+      return std::nullopt;
+    }
+    return StoredMatrix{HalfForm(paged.dtype), data, nullptr};
+  }
+  if (!AreKnownFinite(paged, *from, dim)) return std::nullopt;
+  const Int8Rows rows = PackedValuesOf(paged, *from, dim);
+  return StoredMatrix{StoredMatrix::Form::kInt8,
+                      reinterpret_cast<const std::byte*>(rows.codes),
+                      rows.scales};
+}
 
 KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
                       int64_t num_keys, const KeyTileScratch& scratch) {

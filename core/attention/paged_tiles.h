@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/attention/pack.h"
 #include "core/attention/problem.h"
+#include "core/attention/tile_gemm.h"
 
 namespace attn {
 
@@ -24,6 +26,15 @@ struct PagedValues {
 };
 PagedValues PackPagedValues(const Problem& problem, int64_t first_key,
                             int64_t num_keys, float* packed);
+
+// The same keys and values as they are stored, where they are f16, bf16 or
+// packed and lie in one page: [dim, 64] and [num_keys, value_head_dim]. Nothing
+// where they do not, or where some are NaN or infinite (in packed keys and in
+// values).
+std::optional<StoredMatrix> StoredKeys(const Problem& problem,
+                                       int64_t first_key, int64_t num_keys);
+std::optional<StoredMatrix> StoredValues(const Problem& problem,
+                                         int64_t first_key, int64_t num_keys);
 
 // One key or value [dim] in f64.
 void WidenPagedKey(const PagedHead& paged, int64_t key, int64_t dim,

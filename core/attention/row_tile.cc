@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/attention/pack.h"
+#include "core/attention/paged_tiles.h"
 #include "core/attention/score_ops.h"
 #include "core/base/status_macros.h"
 #include "core/tensor/conversions.h"
@@ -132,20 +133,40 @@ absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
 
 // scores = query * key
 absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
+  GemmShape shape{.m = num_rows(),
+                  .n = num_keys,
+                  .k = p_.query.dim,
+                  .lda = p_.query.dim,
+                  .ldb = kPageTokens,
+                  .ldc = tile_keys_};
+  if (gemm_.TakesStored(num_rows())) {
+    if (const auto stored = StoredKeys(p_, first_key, num_keys)) {
+      return gemm_.MultiplyStored(shape, query_, *stored, scores_,
+                                  /*accumulate=*/false);
+    }
+  }
   const KeyTile key =
       PackKeyTile(p_, first_key, num_keys,
                   {.widened = widened_, .packed = key_, .stride = tile_keys_});
-  return gemm_.Multiply({.m = num_rows(),
-                         .n = num_keys,
-                         .k = p_.query.dim,
-                         .lda = p_.query.dim,
-                         .ldb = key.stride,
-                         .ldc = tile_keys_},
-                        query_, key.data, scores_, /*accumulate=*/false);
+  shape.ldb = key.stride;
+  return gemm_.Multiply(shape, query_, key.data, scores_,
+                        /*accumulate=*/false);
 }
 
 // accumulated += weights * value
 absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
+  const GemmShape shape{.m = num_rows(),
+                        .n = p_.value.dim,
+                        .k = num_keys,
+                        .lda = tile_keys_,
+                        .ldb = p_.value.dim,
+                        .ldc = p_.value.dim};
+  if (gemm_.TakesStored(num_rows())) {
+    if (const auto stored = StoredValues(p_, first_key, num_keys)) {
+      return gemm_.MultiplyStored(shape, scores_, *stored, accumulated_,
+                                  /*accumulate=*/true);
+    }
+  }
   const ValueTile value = PackValueTile(p_, first_key, num_keys, value_);
   if (!value.is_finite) {
     for (const Member& member : members_) {
@@ -153,13 +174,8 @@ absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
     }
     return absl::OkStatus();
   }
-  return gemm_.Multiply({.m = num_rows(),
-                         .n = p_.value.dim,
-                         .k = num_keys,
-                         .lda = tile_keys_,
-                         .ldb = p_.value.dim,
-                         .ldc = p_.value.dim},
-                        scores_, value.data, accumulated_, /*accumulate=*/true);
+  return gemm_.Multiply(shape, scores_, value.data, accumulated_,
+                        /*accumulate=*/true);
 }
 
 // The same for a tile that holds NaN or infinity: a product would multiply them

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/tensor/conversions.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention/small_tile_gemm.cc"
 #include "hwy/foreach_target.h"  // Includes this file once per target.
@@ -12,12 +14,85 @@ namespace attn::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using FloatTag = hn::ScalableTag<float>;
+using Floats = hn::Vec<FloatTag>;
+
+// Kinds of B. At(k) is a row, which gives vectors and single elements in f32.
+struct FloatMatrix {
+  const float* data;
+  int64_t ldb;
+
+  struct Row {
+    const float* data;
+    Floats Load(int64_t column) const {
+      return hn::LoadU(FloatTag(), data + column);
+    }
+    float Get(int64_t column) const { return data[column]; }
+  };
+  Row At(int64_t k) const { return {data + k * ldb}; }
+};
+
+struct F16Matrix {
+  const uint16_t* data;
+  int64_t ldb;
+
+  struct Row {
+    const uint16_t* data;
+    Floats Load(int64_t column) const {
+      const hn::Rebind<hwy::float16_t, FloatTag> tag;
+      const auto* halves =
+          reinterpret_cast<const hwy::float16_t*>(data + column);
+      return hn::PromoteTo(FloatTag(), hn::LoadU(tag, halves));
+    }
+    float Get(int64_t column) const { return F16ToF32(data[column]); }
+  };
+  Row At(int64_t k) const { return {data + k * ldb}; }
+};
+
+struct BF16Matrix {
+  const uint16_t* data;
+  int64_t ldb;
+
+  struct Row {
+    const uint16_t* data;
+    Floats Load(int64_t column) const {
+      const hn::Rebind<uint16_t, FloatTag> tag;
+      const hn::RebindToUnsigned<FloatTag> bits;
+      const auto wide = hn::PromoteTo(bits, hn::LoadU(tag, data + column));
+      return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(wide));
+    }
+    float Get(int64_t column) const { return BF16ToF32(data[column]); }
+  };
+  Row At(int64_t k) const { return {data + k * ldb}; }
+};
+
+struct Int8Matrix {
+  const int8_t* data;
+  const float* scales;
+  int64_t ldb;
+
+  struct Row {
+    const int8_t* data;
+    float scale;
+    Floats Load(int64_t column) const {
+      const hn::Rebind<int8_t, FloatTag> tag;
+      const hn::RebindToSigned<FloatTag> ints;
+      const auto codes = hn::PromoteTo(ints, hn::LoadU(tag, data + column));
+      return hn::Mul(hn::ConvertTo(FloatTag(), codes),
+                     hn::Set(FloatTag(), scale));
+    }
+    float Get(int64_t column) const {
+      return static_cast<float>(data[column]) * scale;
+    }
+  };
+  Row At(int64_t k) const { return {data + k * ldb, scales[k]}; }
+};
 
 // A product over some rows of A and columns of B.
+template <typename Matrix>
 struct Part {
   const GemmShape& shape;
   const float* a;
-  const float* b;
+  Matrix b;
   float* c;
   bool accumulate;
 };
@@ -25,8 +100,8 @@ struct Part {
 // NumRows rows times 4 vectors of columns: 16 accumulators at most, which hide
 // the latency of a multiply-add. 4 is spelled out, since arrays of vectors
 // would leave the registers.
-template <int NumRows>
-void FourVectors(const Part& part, int64_t row, int64_t column) {
+template <int NumRows, typename Matrix>
+void FourVectors(const Part<Matrix>& part, int64_t row, int64_t column) {
   const FloatTag tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   const GemmShape& s = part.shape;
@@ -45,12 +120,12 @@ void FourVectors(const Part& part, int64_t row, int64_t column) {
   auto c30 = start(at(3), 0), c31 = start(at(3), 1), c32 = start(at(3), 2),
        c33 = start(at(3), 3);
   const float* a = part.a + row * s.lda;
-  const float* b = part.b + column;
-  for (int64_t k = 0; k < s.k; ++k, b += s.ldb) {
-    const auto b0 = hn::LoadU(tag, b);
-    const auto b1 = hn::LoadU(tag, b + lanes);
-    const auto b2 = hn::LoadU(tag, b + 2 * lanes);
-    const auto b3 = hn::LoadU(tag, b + 3 * lanes);
+  for (int64_t k = 0; k < s.k; ++k) {
+    const auto b = part.b.At(k);
+    const auto b0 = b.Load(column);
+    const auto b1 = b.Load(column + lanes);
+    const auto b2 = b.Load(column + 2 * lanes);
+    const auto b3 = b.Load(column + 3 * lanes);
     const auto step = [&](int r, auto& c0, auto& c1, auto& c2, auto& c3) {
       const auto factor = hn::Set(tag, a[r * s.lda + k]);
       c0 = hn::MulAdd(factor, b0, c0);
@@ -76,30 +151,32 @@ void FourVectors(const Part& part, int64_t row, int64_t column) {
   if constexpr (NumRows > 3) store(3, c30, c31, c32, c33);
 }
 
-void OneVector(const Part& part, int64_t row, int64_t column) {
+template <typename Matrix>
+void OneVector(const Part<Matrix>& part, int64_t row, int64_t column) {
   const FloatTag tag;
   const GemmShape& s = part.shape;
   float* c = part.c + row * s.ldc + column;
   auto sum = part.accumulate ? hn::LoadU(tag, c) : hn::Zero(tag);
   for (int64_t k = 0; k < s.k; ++k) {
     sum = hn::MulAdd(hn::Set(tag, part.a[row * s.lda + k]),
-                     hn::LoadU(tag, part.b + k * s.ldb + column), sum);
+                     part.b.At(k).Load(column), sum);
   }
   hn::StoreU(sum, tag, c);
 }
 
-void OneElement(const Part& part, int64_t row, int64_t column) {
+template <typename Matrix>
+void OneElement(const Part<Matrix>& part, int64_t row, int64_t column) {
   const GemmShape& s = part.shape;
   float* c = part.c + row * s.ldc + column;
   float sum = part.accumulate ? *c : 0.0f;
   for (int64_t k = 0; k < s.k; ++k) {
-    sum += part.a[row * s.lda + k] * part.b[k * s.ldb + column];
+    sum += part.a[row * s.lda + k] * part.b.At(k).Get(column);
   }
   *c = sum;
 }
 
-template <int NumRows>
-void Rows(const Part& part, int64_t row) {
+template <int NumRows, typename Matrix>
+void Rows(const Part<Matrix>& part, int64_t row) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
   const int64_t n = part.shape.n;
   int64_t column = 0;
@@ -114,12 +191,12 @@ void Rows(const Part& part, int64_t row) {
   }
 }
 
-void MultiplySmall(const GemmShape& shape, const float* a, const float* b,
-                   float* c, bool accumulate) {
-  const Part part{shape, a, b, c, accumulate};
+template <typename Matrix>
+void AllRows(const Part<Matrix>& part) {
+  const int64_t m = part.shape.m;
   int64_t row = 0;
-  for (; row + 4 <= shape.m; row += 4) Rows<4>(part, row);
-  switch (shape.m - row) {
+  for (; row + 4 <= m; row += 4) Rows<4>(part, row);
+  switch (m - row) {
     case 3:
       return Rows<3>(part, row);
     case 2:
@@ -128,6 +205,31 @@ void MultiplySmall(const GemmShape& shape, const float* a, const float* b,
       return Rows<1>(part, row);
     default:
       return;
+  }
+}
+
+void MultiplySmall(const GemmShape& shape, const float* a, const float* b,
+                   float* c, bool accumulate) {
+  AllRows(Part<FloatMatrix>{shape, a, {b, shape.ldb}, c, accumulate});
+}
+
+void MultiplyStoredSmall(const GemmShape& shape, const float* a,
+                         const StoredMatrix& b, float* c, bool accumulate) {
+  const auto* halves = reinterpret_cast<const uint16_t*>(b.data);
+  switch (b.form) {
+    case StoredMatrix::Form::kF16:
+      return AllRows(
+          Part<F16Matrix>{shape, a, {halves, shape.ldb}, c, accumulate});
+    case StoredMatrix::Form::kBF16:
+      return AllRows(
+          Part<BF16Matrix>{shape, a, {halves, shape.ldb}, c, accumulate});
+    case StoredMatrix::Form::kInt8:
+      return AllRows(Part<Int8Matrix>{
+          shape,
+          a,
+          {reinterpret_cast<const int8_t*>(b.data), b.row_scales, shape.ldb},
+          c,
+          accumulate});
   }
 }
 
@@ -140,12 +242,21 @@ HWY_AFTER_NAMESPACE();
 namespace attn {
 
 HWY_EXPORT(MultiplySmall);
+HWY_EXPORT(MultiplyStoredSmall);
 HWY_EXPORT(TargetName);
 
 absl::Status SmallTileGemm::Multiply(const GemmShape& shape, const float* a,
                                      const float* b, float* c,
                                      bool accumulate) const {
   HWY_DYNAMIC_DISPATCH(MultiplySmall)(shape, a, b, c, accumulate);
+  return absl::OkStatus();
+}
+
+absl::Status SmallTileGemm::MultiplyStored(const GemmShape& shape,
+                                           const float* a,
+                                           const StoredMatrix& b, float* c,
+                                           bool accumulate) const {
+  HWY_DYNAMIC_DISPATCH(MultiplyStoredSmall)(shape, a, b, c, accumulate);
   return absl::OkStatus();
 }
 

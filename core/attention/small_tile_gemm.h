@@ -17,6 +17,12 @@ class SmallTileGemm final : public TileGemm {
   absl::Status Multiply(const GemmShape& shape, const float* a, const float* b,
                         float* c, bool accumulate) const override;
 
+  // Every four rows widen B anew, which pays up to eight.
+  bool TakesStored(int64_t m) const override { return m <= 8; }
+  absl::Status MultiplyStored(const GemmShape& shape, const float* a,
+                              const StoredMatrix& b, float* c,
+                              bool accumulate) const override;
+
   std::string Description() const override { return "own SIMD"; }
   std::string ChosenIsa() const override;
 };

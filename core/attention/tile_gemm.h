@@ -2,6 +2,7 @@
 // prefill kernel calls it twice a tile, for scores and for the weighted sum.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,6 +23,14 @@ struct GemmShape {
   int64_t ldc = 0;
 };
 
+// B as a page of the KV cache keeps it. Borrows.
+struct StoredMatrix {
+  enum class Form { kF16, kBF16, kInt8 };
+  Form form = Form::kF16;
+  const std::byte* data = nullptr;    // [k, ldb]
+  const float* row_scales = nullptr;  // [k] of int8 codes, not negative.
+};
+
 // Thread-safe: workers share one.
 class TileGemm {
  public:
@@ -32,6 +41,17 @@ class TileGemm {
   virtual absl::Status Multiply(const GemmShape& shape, const float* a,
                                 const float* b, float* c,
                                 bool accumulate) const = 0;
+
+  // Whether MultiplyStored is there for products of `m` rows.
+  virtual bool TakesStored(int64_t /*m*/) const { return false; }
+  // The same with elements widened on the way; the bits are those of widening
+  // them first.
+  virtual absl::Status MultiplyStored(const GemmShape& /*shape*/,
+                                      const float* /*a*/,
+                                      const StoredMatrix& /*b*/, float* /*c*/,
+                                      bool /*accumulate*/) const {
+    return absl::InternalError("no products with stored elements");
+  }
 
   // Library and version, e.g. "oneDNN 2.6.3"; the ISA it uses, e.g. "AVX512".
   virtual std::string Description() const = 0;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "core/tensor/conversions.h"
@@ -144,6 +145,26 @@ TEST(PackTest, NonFiniteValuesBeyondTheTileDoNotCount) {
   std::memset(value.bytes.data() + 2 * 3 * 4, 0xff, 2 * 3 * 4);  // Rows 2, 3.
   std::vector<float> packed(6);
   EXPECT_TRUE(PackValueTile(ProblemOf(value), 0, 2, packed.data()).is_finite);
+}
+
+TEST(PackTest, EveryHalfThatIsNotFiniteIsFound) {
+  for (const auto& [dtype, bad] : {std::pair{DataType::kF16, 0x7c00},
+                                   {DataType::kF16, 0xfe01},
+                                   {DataType::kBF16, 0x7f80},
+                                   {DataType::kBF16, 0xff81}}) {
+    // The largest finite ones.
+    const uint16_t large = dtype == DataType::kF16 ? 0xfbff : 0xff7f;
+    for (size_t n = 1; n <= 70; ++n) {
+      std::vector<uint16_t> halves(n, large);
+      const auto* bytes = reinterpret_cast<const std::byte*>(halves.data());
+      ASSERT_TRUE(AreFiniteHalves(bytes, std::ssize(halves), dtype)) << n;
+      for (size_t at = 0; at < n; ++at) {
+        halves[at] = static_cast<uint16_t>(bad);
+        ASSERT_FALSE(AreFiniteHalves(bytes, std::ssize(halves), dtype)) << at;
+        halves[at] = large;
+      }
+    }
+  }
 }
 
 }  // namespace

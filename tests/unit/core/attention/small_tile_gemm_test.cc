@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/tensor/conversions.h"
+#include "core/tensor/int8_rows.h"
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
 #include "tests/support/sizes.h"
@@ -158,6 +160,75 @@ TEST_F(SmallTileGemmTest, NanOfARowStaysInIt) {
 TEST_F(SmallTileGemmTest, SaysWhatItIs) {
   EXPECT_EQ(SmallTileGemm().Description(), "own SIMD");
   EXPECT_NE(SmallTileGemm().ChosenIsa(), "");
+}
+
+// Elements of B rounded to what is stored, and the same widened.
+struct Stored {
+  StoredMatrix matrix;
+  std::vector<float> wide;
+  std::vector<std::byte> bytes;
+  std::vector<float> scales;
+};
+
+Stored StoreHalves(const std::vector<float>& from, DataType dtype) {
+  Stored stored;
+  const auto n = std::ssize(from);
+  stored.bytes.resize(from.size() * 2);
+  stored.wide.resize(from.size());
+  ConvertFromF32(from.data(), n, dtype, stored.bytes.data());
+  ConvertToF32(dtype, stored.bytes.data(), n, 1.0f, stored.wide.data());
+  stored.matrix.form = dtype == DataType::kF16 ? StoredMatrix::Form::kF16
+                                               : StoredMatrix::Form::kBF16;
+  stored.matrix.data = stored.bytes.data();
+  return stored;
+}
+
+Stored StoreInt8(const std::vector<float>& from, const GemmShape& shape) {
+  Stored stored;
+  stored.bytes.resize(from.size());
+  stored.wide.resize(from.size());
+  stored.scales.resize(static_cast<size_t>(shape.k));
+  auto* codes = reinterpret_cast<int8_t*>(stored.bytes.data());
+  for (int64_t k = 0; k < shape.k; ++k) {
+    const int64_t at = k * shape.ldb;
+    stored.scales[k] = PackRow(from.data() + at, shape.n, codes + at);
+    for (int64_t i = 0; i < shape.n; ++i) {
+      stored.wide[at + i] =
+          static_cast<float>(codes[at + i]) * stored.scales[k];
+    }
+  }
+  stored.matrix = {StoredMatrix::Form::kInt8, stored.bytes.data(),
+                   stored.scales.data()};
+  return stored;
+}
+
+// The same bits, whether B is widened first or on the way.
+void ExpectSame(const GemmShape& shape, const std::vector<float>& a,
+                const Stored& b, const std::vector<float>& c) {
+  const SmallTileGemm gemm;
+  for (const bool accumulate : {false, true}) {
+    std::vector<float> expected = c, got = c;
+    ASSERT_TRUE(gemm.Multiply(shape, a.data(), b.wide.data(), expected.data(),
+                              accumulate)
+                    .ok());
+    ASSERT_TRUE(
+        gemm.MultiplyStored(shape, a.data(), b.matrix, got.data(), accumulate)
+            .ok());
+    ASSERT_EQ(got, expected) << shape.m << " x " << shape.n << " x " << shape.k;
+  }
+}
+
+TEST_F(SmallTileGemmTest, StoredElementsGiveTheBitsOfWideningThemFirst) {
+  for (int64_t m = 1; m <= 8; ++m) {
+    for (const int64_t n : {1, 3, 8, 15, 16, 17, 40, 63, 64, 70}) {
+      for (const int64_t k : {1, 2, 33}) {
+        const GemmShape shape = Shape(m, n, k, 1);
+        ExpectSame(shape, a_, StoreHalves(b_, DataType::kF16), c_);
+        ExpectSame(shape, a_, StoreHalves(b_, DataType::kBF16), c_);
+        ExpectSame(shape, a_, StoreInt8(b_, shape), c_);
+      }
+    }
+  }
 }
 
 }  // namespace
