@@ -1,6 +1,6 @@
 // Tiles of a session's keys and values, out of its pages. Pages of f32 are used
 // where they lie; f16, bf16 and packed ones are widened once for all rows of a
-// head group.
+// head group, or taken as they are for few rows (StoredKeys, StoredValues).
 //
 // Tokens that left a session's window count as zero: their pages are gone, and
 // no row sees them.
