@@ -12,6 +12,9 @@ HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+using FloatTag = hn::ScalableTag<float>;
+
+// As many rows as a vector has lanes, kBlock floats of each, to kBlock vectors.
 #if HWY_TARGET == HWY_SCALAR
 constexpr int64_t kBlock = 1;
 
@@ -21,15 +24,27 @@ void TransposeBlock(const float* from, int64_t, float* to, int64_t) {
 #else
 constexpr int64_t kBlock = 4;
 
-// Four rows of four floats from `from`, transposed into `to`.
-void TransposeBlock(const float* from, int64_t from_stride, float* to,
-                    int64_t to_stride) {
-  const hn::FixedTag<float, 4> f32;
-  const hn::FixedTag<double, 2> f64;
-  const auto row0 = hn::LoadU(f32, from);
-  const auto row1 = hn::LoadU(f32, from + from_stride);
-  const auto row2 = hn::LoadU(f32, from + 2 * from_stride);
-  const auto row3 = hn::LoadU(f32, from + 3 * from_stride);
+// A vector of blocks of four floats, block b from row 4 b.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadBlocks(D tag, const float* from, int64_t stride) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    return hn::LoadU(tag, from);
+  } else {
+    const hn::Half<D> half;
+    constexpr auto kHalf = static_cast<int64_t>(hn::MaxLanes(hn::Half<D>()));
+    return hn::Combine(tag, LoadBlocks(half, from + kHalf * stride, stride),
+                       LoadBlocks(half, from, stride));
+  }
+}
+
+HWY_INLINE void TransposeBlock(const float* from, int64_t from_stride,
+                               float* to, int64_t to_stride) {
+  const FloatTag f32;
+  const hn::Repartition<double, FloatTag> f64;
+  const auto row0 = LoadBlocks(f32, from, from_stride);
+  const auto row1 = LoadBlocks(f32, from + from_stride, from_stride);
+  const auto row2 = LoadBlocks(f32, from + 2 * from_stride, from_stride);
+  const auto row3 = LoadBlocks(f32, from + 3 * from_stride, from_stride);
   const auto low01 = hn::BitCast(f64, hn::InterleaveLower(f32, row0, row1));
   const auto high01 = hn::BitCast(f64, hn::InterleaveUpper(f32, row0, row1));
   const auto low23 = hn::BitCast(f64, hn::InterleaveLower(f32, row2, row3));
@@ -47,10 +62,11 @@ void TransposeBlock(const float* from, int64_t from_stride, float* to,
 // to [columns, to_stride] = transpose of from [rows, from_stride].
 void Transpose(const float* from, int64_t rows, int64_t columns,
                int64_t from_stride, float* to, int64_t to_stride) {
-  const int64_t block_rows = rows - rows % kBlock;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
+  const int64_t block_rows = rows - rows % lanes;
   const int64_t block_columns = columns - columns % kBlock;
-  for (int64_t c = 0; c < block_columns; c += kBlock) {
-    for (int64_t r = 0; r < block_rows; r += kBlock) {
+  for (int64_t r = 0; r < block_rows; r += lanes) {
+    for (int64_t c = 0; c < block_columns; c += kBlock) {
       TransposeBlock(from + r * from_stride + c, from_stride,
                      to + c * to_stride + r, to_stride);
     }
@@ -83,21 +99,6 @@ bool AllFinite(const float* values, int64_t n) {
   return hn::GetLane(hn::SumOfLanes(tag, sum)) + rest == 0.0f;
 }
 
-// NaN and infinity have all bits of the exponent.
-bool AllFinite16(const uint16_t* halves, int64_t n, uint16_t exponent) {
-  const hn::ScalableTag<uint16_t> tag;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
-  const auto mask = hn::Set(tag, exponent);
-  auto largest = hn::Zero(tag);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    largest = hn::Max(largest, hn::And(hn::LoadU(tag, halves + i), mask));
-  }
-  bool is_finite = hn::AllTrue(tag, hn::Lt(largest, mask));
-  for (; i < n; ++i) is_finite &= (halves[i] & exponent) != exponent;
-  return is_finite;
-}
-
 }  // namespace attn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -106,12 +107,16 @@ namespace attn {
 
 HWY_EXPORT(Transpose);
 HWY_EXPORT(AllFinite);
-HWY_EXPORT(AllFinite16);
 
-bool AreFiniteHalves(const std::byte* halves, int64_t n, DataType dtype) {
-  return HWY_DYNAMIC_DISPATCH(AllFinite16)(
-      reinterpret_cast<const uint16_t*>(halves), n,
-      dtype == DataType::kF16 ? 0x7c00 : 0x7f80);
+bool AreFinite(const float* rows, int64_t num_rows, int64_t dim,
+               int64_t stride) {
+  if (dim == stride) {
+    return HWY_DYNAMIC_DISPATCH(AllFinite)(rows, num_rows * dim);
+  }
+  for (int64_t r = 0; r < num_rows; ++r) {
+    if (!HWY_DYNAMIC_DISPATCH(AllFinite)(rows + r * stride, dim)) return false;
+  }
+  return true;
 }
 
 void PackQueryTile(const Problem& problem, RowRange rows, float factor,
@@ -128,23 +133,11 @@ void PackQueryTile(const Problem& problem, RowRange rows, float factor,
   }
 }
 
-namespace {
-
-const float* PackValues(const RowsView& value, int64_t first_key,
-                        int64_t num_keys, float* packed) {
-  for (int64_t j = 0; j < num_keys; ++j) {
-    ConvertToF32(value.dtype, value.Row(0, first_key + j), value.dim, 1.0f,
-                 packed + j * value.dim);
-  }
-  return packed;
-}
-
-}  // namespace
-
-KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
-                    const KeyTileScratch& scratch) {
+void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
+                 const KeyTileScratch& scratch) {
   if (problem.paged.is_on()) {
-    return PackPagedKeys(problem, first_key, num_keys, scratch);
+    return PackPagedKeys(problem, first_key, num_keys, scratch.packed,
+                         scratch.stride);
   }
   const RowsView& key = problem.key;
   const float* rows = reinterpret_cast<const float*>(key.Row(0, first_key));
@@ -161,20 +154,24 @@ KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
   }
   HWY_DYNAMIC_DISPATCH(Transpose)
   (rows, num_keys, key.dim, row_stride, scratch.packed, scratch.stride);
-  return {scratch.packed, scratch.stride};
 }
 
 ValueTile PackValueTile(const Problem& problem, int64_t first_key,
                         int64_t num_keys, float* packed) {
-  PagedValues values;
+  const RowsView& value = problem.value;
   if (problem.paged.is_on()) {
-    values = PackPagedValues(problem, first_key, num_keys, packed);
-  } else {
-    values.data = PackValues(problem.value, first_key, num_keys, packed);
+    PackPagedValues(problem, first_key, num_keys, packed);
+    return {packed, value.dim};
   }
-  if (values.is_known_finite) return {values.data, true};
-  const int64_t count = num_keys * problem.value.dim;
-  return {values.data, HWY_DYNAMIC_DISPATCH(AllFinite)(values.data, count)};
+  if (value.dtype == DataType::kF32) {
+    return {reinterpret_cast<const float*>(value.Row(0, first_key)),
+            value.row_stride};
+  }
+  for (int64_t j = 0; j < num_keys; ++j) {
+    ConvertToF32(value.dtype, value.Row(0, first_key + j), value.dim, 1.0f,
+                 packed + j * value.dim);
+  }
+  return {packed, value.dim};
 }
 
 }  // namespace attn

@@ -1,7 +1,7 @@
-// Tiles of query, key and value as the tile GEMM wants them: f32, contiguous,
-// keys transposed. Packing reads each row once, converts on the way, and pays
-// for itself: products with untransposed keys are 10-25 % slower
-// (design/performance.md).
+// Tiles of query, key and value as the tile GEMM wants them: f32, keys
+// transposed. Packing reads each row once, converts on the way, and pays for
+// itself: products with untransposed keys are 10-25 % slower
+// (design/performance.md). Values of f32 stay where they lie.
 #pragma once
 
 #include <cstddef>
@@ -24,26 +24,23 @@ struct KeyTileScratch {
   int64_t stride = 0;
 };
 
-// A tile of keys [head_dim, stride], whose column c < num_keys is key
-// first_key + c, turned likewise. It lies in the scratch, or in a page of f32
-// that holds all of them.
-struct KeyTile {
-  const float* data = nullptr;
-  int64_t stride = 0;
-};
-KeyTile PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
-                    const KeyTileScratch& scratch);
+// A tile of keys in scratch.packed, whose column c < num_keys is key
+// first_key + c, turned likewise.
+void PackKeyTile(const Problem& problem, int64_t first_key, int64_t num_keys,
+                 const KeyTileScratch& scratch);
 
-// A tile of values [num_keys, value_head_dim], in `packed` or in a page.
+// A tile of values [num_keys, stride], value_head_dim of each row in use; in
+// `packed` or among the request's.
 struct ValueTile {
   const float* data = nullptr;
-  // A weight of 0 times NaN or infinity would reach rows that must not see it.
-  bool is_finite = false;
+  int64_t stride = 0;
 };
 ValueTile PackValueTile(const Problem& problem, int64_t first_key,
                         int64_t num_keys, float* packed);
 
-// Whether none of n elements of F16 or BF16 is NaN or infinite.
-bool AreFiniteHalves(const std::byte* halves, int64_t n, DataType dtype);
+// Whether none of [num_rows, stride], dim of each row in use, is NaN or
+// infinite.
+bool AreFinite(const float* rows, int64_t num_rows, int64_t dim,
+               int64_t stride);
 
 }  // namespace attn

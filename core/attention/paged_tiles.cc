@@ -30,14 +30,6 @@ void ForEachPage(int64_t first_key, int64_t num_keys, const Visit& visit) {
   }
 }
 
-// Whether a tile of these keys lies in a page as kernels want it.
-bool IsInPlace(const PagedHead& paged, int64_t first_key, int64_t num_keys) {
-  const int64_t page = first_key / kPageTokens;
-  return first_key % kPageTokens + num_keys <= kPageTokens &&
-         page >= paged.first_page && paged.dtype == DataType::kF32 &&
-         !paged.IsPacked(page);
-}
-
 // to: [dim, stride].
 void WidenKeys(const PagedHead& paged, const Stretch& from, int64_t dim,
                float* to, int64_t stride) {
@@ -90,32 +82,52 @@ void WidenValues(const PagedHead& paged, const Stretch& from, int64_t dim,
   }
 }
 
-// Packed rows say it by their scales: 64 of them instead of 64 rows.
-bool AreKnownFinite(const PagedHead& paged, const Stretch& from, int64_t dim) {
-  if (from.page < paged.first_page) return true;
-  if (!paged.IsPacked(from.page)) return false;
-  const Int8Rows rows = PackedValuesOf(paged, from, dim);
-  bool has_marked = false;
-  for (int64_t i = 0; i < from.n; ++i) has_marked |= rows.IsMarked(i);
-  return !has_marked;
+StoredMatrix::Form FormOf(DataType dtype) {
+  switch (dtype) {
+    case DataType::kF16:
+      return StoredMatrix::Form::kF16;
+    case DataType::kBF16:
+      return StoredMatrix::Form::kBF16;
+    default:
+      return StoredMatrix::Form::kF32;
+  }
 }
 
-// The stretch of keys that lie in one page and are not f32.
-std::optional<Stretch> StoredStretch(const PagedHead& paged, int64_t first_key,
-                                     int64_t num_keys) {
+StoredMatrix Packed(const Int8Rows& rows) {
+  return {.form = StoredMatrix::Form::kInt8,
+          .data = reinterpret_cast<const std::byte*>(rows.codes),
+          .row_scales = rows.scales};
+}
+
+bool HasMarked(const StoredMatrix& matrix, int64_t num_rows) {
+  return matrix.row_scales != nullptr &&
+         HasMarkedRow(matrix.row_scales, num_rows);
+}
+
+// The page of a tile that starts with one that is there; -1: there is none.
+int64_t PageUnder(const PagedHead& paged, int64_t first_key, int64_t num_keys) {
   const int64_t page = first_key / kPageTokens;
-  const int64_t first = first_key % kPageTokens;
-  const bool is_stored =
-      paged.is_on() && page >= paged.first_page &&
-      first + num_keys <= kPageTokens &&
-      (paged.dtype != DataType::kF32 || paged.IsPacked(page));
-  if (!is_stored) return std::nullopt;
-  return Stretch{page, first, num_keys, 0};
+  const bool is_one = paged.is_on() && page >= paged.first_page &&
+                      first_key % kPageTokens == 0 && num_keys <= kPageTokens;
+  return is_one ? page : -1;
 }
 
-StoredMatrix::Form HalfForm(DataType dtype) {
-  return dtype == DataType::kF16 ? StoredMatrix::Form::kF16
-                                 : StoredMatrix::Form::kBF16;
+// What to fetch meanwhile: after the keys of a page come its values and then
+// the keys of the next page; packed blocks are so short that the same block of
+// the next page is fetched. The last page fetches itself.
+int64_t NextPage(const Problem& problem, int64_t page) {
+  const int64_t next = page + 1;
+  return next * kPageTokens < problem.kv_len ? next : page;
+}
+
+StoredMatrix KeysOf(const PagedHead& paged, int64_t page) {
+  if (paged.IsPacked(page)) return Packed(paged.PackedKeys(page));
+  return {FormOf(paged.dtype), paged.KeyBlock(page)};
+}
+
+StoredMatrix ValuesOf(const PagedHead& paged, int64_t page, int64_t dim) {
+  if (paged.IsPacked(page)) return Packed(paged.PackedValues(page, dim));
+  return {FormOf(paged.dtype), paged.ValueBlock(page)};
 }
 
 }  // namespace
@@ -123,73 +135,44 @@ StoredMatrix::Form HalfForm(DataType dtype) {
 std::optional<StoredMatrix> StoredKeys(const Problem& problem,
                                        int64_t first_key, int64_t num_keys) {
   const PagedHead& paged = problem.paged;
-  const auto from = StoredStretch(paged, first_key, num_keys);
-  if (!from.has_value()) return std::nullopt;
-  if (!paged.IsPacked(from->page)) {
-    return StoredMatrix{HalfForm(paged.dtype),
-                        paged.KeyBlock(from->page) + from->first * 2, nullptr};
-  }
-  const Int8Rows rows = paged.PackedKeys(from->page);
-  for (int64_t d = 0; d < problem.key.dim; ++d) {
-    if (rows.IsMarked(d)) return std::nullopt;
-  }
-  return StoredMatrix{
-      StoredMatrix::Form::kInt8,
-      reinterpret_cast<const std::byte*>(rows.codes + from->first),
-      rows.scales};
+  const int64_t page = PageUnder(paged, first_key, num_keys);
+  if (page < 0) return std::nullopt;
+  StoredMatrix keys = KeysOf(paged, page);
+  if (HasMarked(keys, problem.key.dim)) return std::nullopt;
+  keys.next = paged.IsPacked(page)
+                  ? KeysOf(paged, NextPage(problem, page)).data
+                  : ValuesOf(paged, page, problem.value.dim).data;
+  return keys;
 }
 
 std::optional<StoredMatrix> StoredValues(const Problem& problem,
                                          int64_t first_key, int64_t num_keys) {
   const PagedHead& paged = problem.paged;
   const int64_t dim = problem.value.dim;
-  const auto from = StoredStretch(paged, first_key, num_keys);
-  if (!from.has_value()) return std::nullopt;
-  if (!paged.IsPacked(from->page)) {
-    const std::byte* data =
-        paged.ValueBlock(from->page) + from->first * dim * 2;
-    if (!AreFiniteHalves(data, num_keys * dim, paged.dtype)) {
-      return std::nullopt;
-    }
-    return StoredMatrix{HalfForm(paged.dtype), data, nullptr};
-  }
-  if (!AreKnownFinite(paged, *from, dim)) return std::nullopt;
-  const Int8Rows rows = PackedValuesOf(paged, *from, dim);
-  return StoredMatrix{StoredMatrix::Form::kInt8,
-                      reinterpret_cast<const std::byte*>(rows.codes),
-                      rows.scales};
+  const int64_t page = PageUnder(paged, first_key, num_keys);
+  if (page < 0) return std::nullopt;
+  StoredMatrix values = ValuesOf(paged, page, dim);
+  if (HasMarked(values, num_keys)) return std::nullopt;
+  const int64_t next = NextPage(problem, page);
+  values.next = paged.IsPacked(page) ? ValuesOf(paged, next, dim).data
+                                     : KeysOf(paged, next).data;
+  return values;
 }
 
-KeyTile PackPagedKeys(const Problem& problem, int64_t first_key,
-                      int64_t num_keys, const KeyTileScratch& scratch) {
-  const PagedHead& paged = problem.paged;
-  const int64_t page = first_key / kPageTokens;
-  if (IsInPlace(paged, first_key, num_keys)) {
-    const auto* block = reinterpret_cast<const float*>(paged.KeyBlock(page));
-    return {block + first_key % kPageTokens, kPageTokens};
-  }
+void PackPagedKeys(const Problem& problem, int64_t first_key, int64_t num_keys,
+                   float* packed, int64_t stride) {
   ForEachPage(first_key, num_keys, [&](const Stretch& from) {
-    WidenKeys(paged, from, problem.key.dim, scratch.packed + from.column,
-              scratch.stride);
+    WidenKeys(problem.paged, from, problem.key.dim, packed + from.column,
+              stride);
   });
-  return {scratch.packed, scratch.stride};
 }
 
-PagedValues PackPagedValues(const Problem& problem, int64_t first_key,
-                            int64_t num_keys, float* packed) {
-  const PagedHead& paged = problem.paged;
+void PackPagedValues(const Problem& problem, int64_t first_key,
+                     int64_t num_keys, float* packed) {
   const int64_t dim = problem.value.dim;
-  const int64_t page = first_key / kPageTokens;
-  if (IsInPlace(paged, first_key, num_keys)) {
-    const auto* block = reinterpret_cast<const float*>(paged.ValueBlock(page));
-    return {block + first_key % kPageTokens * dim, false};
-  }
-  bool is_known_finite = true;
   ForEachPage(first_key, num_keys, [&](const Stretch& from) {
-    WidenValues(paged, from, dim, packed + from.column * dim);
-    is_known_finite = is_known_finite && AreKnownFinite(paged, from, dim);
+    WidenValues(problem.paged, from, dim, packed + from.column * dim);
   });
-  return {packed, is_known_finite};
 }
 
 void WidenPagedKey(const PagedHead& paged, int64_t key, int64_t dim,

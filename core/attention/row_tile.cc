@@ -4,7 +4,6 @@
 #include <cmath>
 #include <new>
 
-#include "core/attention/pack.h"
 #include "core/attention/paged_tiles.h"
 #include "core/attention/score_ops.h"
 #include "core/base/status_macros.h"
@@ -14,7 +13,6 @@ namespace attn {
 namespace {
 
 constexpr double kLn4 = 1.38629436111989061883;
-constexpr double kLog4E = 0.72134752044448170368;
 
 double Exp4(double x) { return std::exp2(2 * x); }
 
@@ -37,10 +35,14 @@ absl::Status RowTile::Run(ScratchArena& arena) {
                   query_ + member.first * p_.query.dim);
     member.stage.FindRanges(ranges_ + member.first);
   }
-  std::fill(max_, max_ + num_rows(), -INFINITY);
-  std::fill(sum_, sum_ + num_rows(), 0.0);
-  std::fill(accumulated_, accumulated_ + num_rows() * p_.value.dim, 0.0f);
   ATTN_RETURN_IF_ERROR(VisitKeys());
+  // NaN and infinity among the values are in what every row accumulated, even
+  // of keys that it must not see. Looking for them here alone is cheaper than
+  // in each tile (a fifth of a decode tile), and finding some is rare.
+  if (!AreFinite(accumulated_, num_rows(), p_.value.dim, p_.value.dim)) {
+    looks_at_values_ = true;
+    ATTN_RETURN_IF_ERROR(VisitKeys());
+  }
   for (const Member& member : members_) {
     Normalise(member);
     WriteRows(member);
@@ -49,7 +51,7 @@ absl::Status RowTile::Run(ScratchArena& arena) {
   if (p_.weights.data != nullptr) {
     ATTN_RETURN_IF_ERROR(WalkAgain({0, p_.kv_len}));
   } else if (top_ != nullptr) {
-    ATTN_RETURN_IF_ERROR(WalkAgain(only().stage.seen()));
+    ATTN_RETURN_IF_ERROR(WalkAgain(front().stage.seen()));
   }
   if (top_ != nullptr) WriteTop();
   return absl::OkStatus();
@@ -71,9 +73,7 @@ absl::Status RowTile::TakeScratch(ScratchArena& arena) {
       ScratchArena::BytesFor<KeyRange>(rows) + 2 * floats(rows * p_.top.top_k) +
       ScratchArena::BytesFor<TopKeys<float>>(rows)));
   query_ = arena.Take<float>(rows * d);
-  // Keys are done with when values come: one panel of 32 KiB stays in L1 where
-  // two would not.
-  key_ = value_ = arena.Take<float>(std::max(d, dv) * tile_keys_);
+  panel_ = arena.Take<float>(std::max(d, dv) * tile_keys_);
   widened_ = arena.Take<float>(d * tile_keys_);
   scores_ = arena.Take<float>(rows * tile_keys_);
   accumulated_ = arena.Take<float>(rows * dv);
@@ -108,7 +108,10 @@ absl::Status RowTile::ForEachTile(const KeyRange& keys, const Visit& visit) {
 }
 
 absl::Status RowTile::VisitKeys() {
-  return ForEachTile(only().stage.seen(),
+  std::fill(max_, max_ + num_rows(), -INFINITY);
+  std::fill(sum_, sum_ + num_rows(), 0.0);
+  std::fill(accumulated_, accumulated_ + num_rows() * p_.value.dim, 0.0f);
+  return ForEachTile(front().stage.seen(),
                      [this](int64_t key, int64_t num_keys) {
                        return VisitTile(key, num_keys);
                      });
@@ -139,48 +142,48 @@ absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
                   .lda = p_.query.dim,
                   .ldb = kPageTokens,
                   .ldc = tile_keys_};
-  if (gemm_.TakesStored(num_rows())) {
+  if (gemm_.TakesStored()) {
     if (const auto stored = StoredKeys(p_, first_key, num_keys)) {
       return gemm_.MultiplyStored(shape, query_, *stored, scores_,
                                   /*accumulate=*/false);
     }
   }
-  const KeyTile key =
-      PackKeyTile(p_, first_key, num_keys,
-                  {.widened = widened_, .packed = key_, .stride = tile_keys_});
-  shape.ldb = key.stride;
-  return gemm_.Multiply(shape, query_, key.data, scores_,
-                        /*accumulate=*/false);
+  PackKeyTile(p_, first_key, num_keys,
+              {.widened = widened_, .packed = panel_, .stride = tile_keys_});
+  shape.ldb = tile_keys_;
+  return gemm_.Multiply(shape, query_, panel_, scores_, /*accumulate=*/false);
 }
 
 // accumulated += weights * value
 absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
-  const GemmShape shape{.m = num_rows(),
-                        .n = p_.value.dim,
-                        .k = num_keys,
-                        .lda = tile_keys_,
-                        .ldb = p_.value.dim,
-                        .ldc = p_.value.dim};
-  if (gemm_.TakesStored(num_rows())) {
+  GemmShape shape{.m = num_rows(),
+                  .n = p_.value.dim,
+                  .k = num_keys,
+                  .lda = tile_keys_,
+                  .ldb = p_.value.dim,
+                  .ldc = p_.value.dim};
+  if (gemm_.TakesStored() && !looks_at_values_) {
     if (const auto stored = StoredValues(p_, first_key, num_keys)) {
       return gemm_.MultiplyStored(shape, scores_, *stored, accumulated_,
                                   /*accumulate=*/true);
     }
   }
-  const ValueTile value = PackValueTile(p_, first_key, num_keys, value_);
-  if (!value.is_finite) {
+  const ValueTile value = PackValueTile(p_, first_key, num_keys, panel_);
+  if (looks_at_values_ &&
+      !AreFinite(value.data, num_keys, p_.value.dim, value.stride)) {
     for (const Member& member : members_) {
-      WeighAllowedValues(member, value.data, first_key, num_keys);
+      WeighAllowedValues(member, value, first_key, num_keys);
     }
     return absl::OkStatus();
   }
+  shape.ldb = value.stride;
   return gemm_.Multiply(shape, scores_, value.data, accumulated_,
                         /*accumulate=*/true);
 }
 
 // The same for a tile that holds NaN or infinity: a product would multiply them
 // by the weight 0 of keys that a row must not see.
-void RowTile::WeighAllowedValues(const Member& member, const float* values,
+void RowTile::WeighAllowedValues(const Member& member, const ValueTile& values,
                                  int64_t first_key, int64_t num_keys) {
   const int64_t dim = p_.value.dim;
   for (int64_t r = member.first; r < member.last(); ++r) {
@@ -191,7 +194,8 @@ void RowTile::WeighAllowedValues(const Member& member, const float* values,
         continue;
       }
       const float weight = scores_[r * tile_keys_ + j];
-      for (int64_t d = 0; d < dim; ++d) row[d] += weight * values[j * dim + d];
+      const float* value = values.data + j * values.stride;
+      for (int64_t d = 0; d < dim; ++d) row[d] += weight * value[d];
     }
   }
 }
@@ -258,9 +262,9 @@ void RowTile::FinishRow(int64_t r, int64_t first_key, int64_t num_keys) {
   const auto write_at = [&](WeightsMode mode) {
     if (p_.weights.data == nullptr || p_.weights_mode != mode) return;
     std::copy(scores, scores + num_keys,
-              p_.weights.Row(only().HeadOf(r), only().RowOf(r)) + first_key);
+              p_.weights.Row(front().HeadOf(r), front().RowOf(r)) + first_key);
   };
-  const ScoreStage& stage = only().stage;
+  const ScoreStage& stage = front().stage;
   write_at(WeightsMode::kRawScores);
   stage.Cap(scores, num_keys);
   write_at(WeightsMode::kSoftcapped);
@@ -281,7 +285,7 @@ float RowTile::FiniteMax(int64_t r) const {
 void RowTile::WriteTop() {
   const int64_t k = p_.top.top_k;
   for (int64_t r = 0; r < num_rows(); ++r) {
-    const int64_t place = p_.top.Place(only().HeadOf(r), only().RowOf(r));
+    const int64_t place = p_.top.Place(front().HeadOf(r), front().RowOf(r));
     float* scores = top_[r].Finish();
     ProbabilitiesRow(scores, k, FiniteMax(r), norm_[r]);
     std::copy(scores, scores + k, p_.top.probabilities + place);

@@ -16,6 +16,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "core/attention/pack.h"
 #include "core/attention/problem.h"
 #include "core/attention/score_stage.h"
 #include "core/attention/tile_gemm.h"
@@ -71,7 +72,8 @@ class RowTile {
   };
 
   int64_t num_rows() const { return members_.back().last(); }
-  const Member& only() const { return members_.front(); }
+  // Of one share, where weights or top keys are wanted; else what all see.
+  const Member& front() const { return members_.front(); }
 
   absl::Status TakeScratch(ScratchArena& arena);
   // visit(first_key, num_keys) for tiles that cover the keys.
@@ -81,7 +83,7 @@ class RowTile {
   absl::Status VisitTile(int64_t first_key, int64_t num_keys);
   absl::Status Score(int64_t first_key, int64_t num_keys);
   absl::Status WeighValues(int64_t first_key, int64_t num_keys);
-  void WeighAllowedValues(const Member& member, const float* values,
+  void WeighAllowedValues(const Member& member, const ValueTile& values,
                           int64_t first_key, int64_t num_keys);
   void Rescale();
   void Normalise(const Member& member);
@@ -97,10 +99,11 @@ class RowTile {
   absl::InlinedVector<Member, 1> members_;
 
   // Scratch; R = num_rows(), N = tile_keys_.
-  float* query_ = nullptr;        // [R, head_dim], scaled
-  float* key_ = nullptr;          // [head_dim, N], transposed
-  float* widened_ = nullptr;      // [N, head_dim]
-  float* value_ = nullptr;        // [N, value_head_dim], where key_ lies
+  float* query_ = nullptr;    // [R, head_dim], scaled
+  float* widened_ = nullptr;  // [N, head_dim]
+  // Keys [head_dim, N], and when they are done with, values [N,
+  // value_head_dim]: one panel of 32 KiB stays in L1 where two would not.
+  float* panel_ = nullptr;
   float* scores_ = nullptr;       // [R, N]
   float* accumulated_ = nullptr;  // [R, value_head_dim]
   float* max_ = nullptr;          // [R] see SoftmaxTile
@@ -112,6 +115,10 @@ class RowTile {
   float* lse_ = nullptr;           // [R]
   KeyRange* ranges_ = nullptr;     // [R]
   TopKeys<float>* top_ = nullptr;  // [R], if wanted
+
+  // Whether each tile of values is asked for NaN and infinity: the second time,
+  // when the first has met some.
+  bool looks_at_values_ = false;
 };
 
 }  // namespace attn

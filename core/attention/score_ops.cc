@@ -11,21 +11,18 @@
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "core/tensor/widen-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using FloatTag = hn::ScalableTag<float>;
-using Floats = hn::Vec<FloatTag>;
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // Runs step(scores, j) -> scores over a row in place; the rest of the row goes
 // through a padded copy, so that every element takes the same instructions.
 template <typename Step>
-void TransformRow(float* scores, int64_t n, const Step& step) {
+HWY_INLINE void TransformRow(float* scores, int64_t n, const Step& step) {
   const FloatTag tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   int64_t j = 0;
@@ -43,7 +40,7 @@ void TransformRow(float* scores, int64_t n, const Step& step) {
 // 4^x for x <= 0 (NaN stays NaN): relative error below 2e-7 (Cephes exp2f's
 // polynomial on [-0.5, 0.5], its k-th coefficient times 2^k); exactly 0 below
 // 2^-125, where the largest weight of the row is at least 1/4.
-Floats Exp4(Floats x) {
+HWY_INLINE Floats Exp4(Floats x) {
   const FloatTag tag;
   const hn::RebindToSigned<FloatTag> bits;
   // Adding 1.5 * 2^22 leaves round(2 x) in the low bits.
@@ -125,11 +122,18 @@ void AddBias(float* scores, int64_t n, const float* bias) {
 float RowMax(const float* scores, int64_t n) {
   const FloatTag tag;
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
-  auto max = hn::Set(tag, kMinusInfinity);
+  const auto at = [&](int64_t j) { return hn::LoadU(tag, scores + j); };
+  // Four maxima, which hide the latency.
+  auto max = hn::Set(tag, kMinusInfinity), b = max, c = max, d = max;
   int64_t j = 0;
-  for (; j + lanes <= n; j += lanes) {
-    max = hn::Max(max, hn::LoadU(tag, scores + j));
+  for (; j + 4 * lanes <= n; j += 4 * lanes) {
+    max = hn::Max(max, at(j));
+    b = hn::Max(b, at(j + lanes));
+    c = hn::Max(c, at(j + 2 * lanes));
+    d = hn::Max(d, at(j + 3 * lanes));
   }
+  for (; j + lanes <= n; j += lanes) max = hn::Max(max, at(j));
+  max = hn::Max(hn::Max(max, b), hn::Max(c, d));
   float result = hn::GetLane(hn::MaxOfLanes(tag, max));
   for (; j < n; ++j) result = std::max(result, scores[j]);
   return result;
@@ -223,8 +227,7 @@ void ForbidOutside(float* scores, int64_t n, int64_t first_key,
 }
 
 void ToLog4Row(float* scores, int64_t n) {
-  constexpr float kLog4E = 0.72134752044448170368f;
-  ScaleRow(scores, n, kLog4E);
+  ScaleRow(scores, n, static_cast<float>(kLog4E));
 }
 
 void SoftmaxStep(const SoftmaxTile& tile) {

@@ -10,6 +10,8 @@
 
 namespace attn {
 
+inline constexpr double kLog4E = 0.72134752044448170368;
+
 // scores[j] = cap * tanh(scores[j] / cap). REQUIRES: cap > 0.
 void SoftcapRow(float* scores, int64_t n, float cap);
 

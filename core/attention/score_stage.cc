@@ -9,8 +9,6 @@
 namespace attn {
 namespace {
 
-constexpr double kLog4E = 0.72134752044448170368;
-
 // Mask elements that are widened at a time, on the stack.
 constexpr int64_t kMaskChunk = 256;
 

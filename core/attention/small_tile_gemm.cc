@@ -1,235 +1,205 @@
 #include "core/attention/small_tile_gemm.h"
 
 #include <algorithm>
-
-#include "core/tensor/conversions.h"
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention/small_tile_gemm.cc"
+// foreach_target.h must come first.
+// clang-format off
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/highway.h"
+#include "core/tensor/widen-inl.h"
+// clang-format on
+
+// Loops over registers: unrolled, or their arrays would lie in memory (gcc 12:
+// 47 instead of 250 GFLOP/s).
+#ifndef ATTN_UNROLL
+#define ATTN_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using FloatTag = hn::ScalableTag<float>;
-using Floats = hn::Vec<FloatTag>;
+// Rows by vectors of sums in registers: enough to hide the latency of a
+// multiply-add, and no more than half of the 16 or 32 registers.
+constexpr int kRows = 4;
+constexpr int kVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+// Rows of B that all of A's rows and B's columns are multiplied by before the
+// next ones: they stay in L1, and B is read nearly in one go.
+constexpr int64_t kDepth = 64;
+// How far ahead of what is read to fetch: what memory delivers in some 300 ns,
+// and what fits into L1. Tried: 2 to 64 KiB (tests/bench/README.md).
+template <typename T>
+constexpr int64_t kAheadBytes = sizeof(T) == 4 ? 8 << 10 : 16 << 10;
 
-// Kinds of B. At(k) is a row, which gives vectors and single elements in f32.
-struct FloatMatrix {
-  const float* data;
+// B of one form.
+template <typename T>
+struct Matrix {
+  const T* data;
+  const float* row_scales;
   int64_t ldb;
+  int64_t size;   // In elements.
+  const T* next;  // Or null.
 
-  struct Row {
-    const float* data;
-    Floats Load(int64_t column) const {
-      return hn::LoadU(FloatTag(), data + column);
+  HWY_INLINE Floats Load(int64_t k, int64_t column) const {
+    const auto wide = Widen(data + k * ldb + column);
+    if constexpr (!std::is_same_v<T, int8_t>) return wide;
+    return hn::Mul(wide, hn::Set(FloatTag(), row_scales[k]));
+  }
+
+  // Fetches what is read kAheadBytes later, but no further than B is long.
+  HWY_INLINE void FetchAhead(int64_t k, int64_t column) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const int64_t ahead = std::min<int64_t>(kAheadBytes<T> / sizeof(T), size);
+    const int64_t at = k * ldb + column + ahead;
+    const T* from = at < size ? data + at : next + (at - size);
+    for (int64_t i = 0; i < kVectors * NumLanes(); i += kLine) {
+      __builtin_prefetch(from + i);
     }
-    float Get(int64_t column) const { return data[column]; }
-  };
-  Row At(int64_t k) const { return {data + k * ldb}; }
+  }
 };
 
-struct F16Matrix {
-  const uint16_t* data;
-  int64_t ldb;
-
-  struct Row {
-    const uint16_t* data;
-    Floats Load(int64_t column) const {
-      const hn::Rebind<hwy::float16_t, FloatTag> tag;
-      const auto* halves =
-          reinterpret_cast<const hwy::float16_t*>(data + column);
-      return hn::PromoteTo(FloatTag(), hn::LoadU(tag, halves));
-    }
-    float Get(int64_t column) const { return F16ToF32(data[column]); }
-  };
-  Row At(int64_t k) const { return {data + k * ldb}; }
-};
-
-struct BF16Matrix {
-  const uint16_t* data;
-  int64_t ldb;
-
-  struct Row {
-    const uint16_t* data;
-    Floats Load(int64_t column) const {
-      const hn::Rebind<uint16_t, FloatTag> tag;
-      const hn::RebindToUnsigned<FloatTag> bits;
-      const auto wide = hn::PromoteTo(bits, hn::LoadU(tag, data + column));
-      return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(wide));
-    }
-    float Get(int64_t column) const { return BF16ToF32(data[column]); }
-  };
-  Row At(int64_t k) const { return {data + k * ldb}; }
-};
-
-struct Int8Matrix {
-  const int8_t* data;
-  const float* scales;
-  int64_t ldb;
-
-  struct Row {
-    const int8_t* data;
-    float scale;
-    Floats Load(int64_t column) const {
-      const hn::Rebind<int8_t, FloatTag> tag;
-      const hn::RebindToSigned<FloatTag> ints;
-      const auto codes = hn::PromoteTo(ints, hn::LoadU(tag, data + column));
-      return hn::Mul(hn::ConvertTo(FloatTag(), codes),
-                     hn::Set(FloatTag(), scale));
-    }
-    float Get(int64_t column) const {
-      return static_cast<float>(data[column]) * scale;
-    }
-  };
-  Row At(int64_t k) const { return {data + k * ldb, scales[k]}; }
+// Rows of B.
+struct Depth {
+  int64_t first;
+  int64_t last;
 };
 
 // A product over some rows of A and columns of B.
-template <typename Matrix>
+template <typename T>
 struct Part {
   const GemmShape& shape;
   const float* a;
-  Matrix b;
+  Matrix<T> b;
   float* c;
   bool accumulate;
 };
 
-// NumRows rows times 4 vectors of columns: 16 accumulators at most, which hide
-// the latency of a multiply-add. 4 is spelled out, since arrays of vectors
-// would leave the registers.
-template <int NumRows, typename Matrix>
-void FourVectors(const Part<Matrix>& part, int64_t row, int64_t column) {
+// kNumRows rows times kNumVectors vectors of columns, over some rows of B.
+template <int kNumRows, int kNumVectors, typename T>
+HWY_INLINE void Block(const Part<T>& part, int64_t row, int64_t column,
+                      Depth depth) {
   const FloatTag tag;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
+  const int64_t lanes = NumLanes();
   const GemmShape& s = part.shape;
-  const auto start = [&](int r, int v) {
-    return part.accumulate
-               ? hn::LoadU(tag, part.c + (row + r) * s.ldc + column + v * lanes)
-               : hn::Zero(tag);
-  };
-  const auto at = [&](int r) { return std::min(r, NumRows - 1); };
-  auto c00 = start(0, 0), c01 = start(0, 1), c02 = start(0, 2),
-       c03 = start(0, 3);
-  auto c10 = start(at(1), 0), c11 = start(at(1), 1), c12 = start(at(1), 2),
-       c13 = start(at(1), 3);
-  auto c20 = start(at(2), 0), c21 = start(at(2), 1), c22 = start(at(2), 2),
-       c23 = start(at(2), 3);
-  auto c30 = start(at(3), 0), c31 = start(at(3), 1), c32 = start(at(3), 2),
-       c33 = start(at(3), 3);
   const float* a = part.a + row * s.lda;
-  for (int64_t k = 0; k < s.k; ++k) {
-    const auto b = part.b.At(k);
-    const auto b0 = b.Load(column);
-    const auto b1 = b.Load(column + lanes);
-    const auto b2 = b.Load(column + 2 * lanes);
-    const auto b3 = b.Load(column + 3 * lanes);
-    const auto step = [&](int r, auto& c0, auto& c1, auto& c2, auto& c3) {
+  float* c = part.c + row * s.ldc + column;
+  const bool accumulates = part.accumulate || depth.first > 0;
+  Floats sums[kNumRows][kNumVectors];
+  ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
+    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+      sums[r][v] = accumulates ? hn::LoadU(tag, c + r * s.ldc + v * lanes)
+                               : hn::Zero(tag);
+    }
+  }
+  // The first rows fetch what comes next for all.
+  const bool fetches = row == 0 && part.b.next != nullptr;
+  for (int64_t k = depth.first; k < depth.last; ++k) {
+    if (fetches) part.b.FetchAhead(k, column);
+    Floats b[kNumVectors];
+    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+      b[v] = part.b.Load(k, column + v * lanes);
+    }
+    ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
       const auto factor = hn::Set(tag, a[r * s.lda + k]);
-      c0 = hn::MulAdd(factor, b0, c0);
-      c1 = hn::MulAdd(factor, b1, c1);
-      c2 = hn::MulAdd(factor, b2, c2);
-      c3 = hn::MulAdd(factor, b3, c3);
-    };
-    step(0, c00, c01, c02, c03);
-    if constexpr (NumRows > 1) step(1, c10, c11, c12, c13);
-    if constexpr (NumRows > 2) step(2, c20, c21, c22, c23);
-    if constexpr (NumRows > 3) step(3, c30, c31, c32, c33);
+      ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+        sums[r][v] = hn::MulAdd(factor, b[v], sums[r][v]);
+      }
+    }
   }
-  const auto store = [&](int r, auto c0, auto c1, auto c2, auto c3) {
-    float* c = part.c + (row + r) * s.ldc + column;
-    hn::StoreU(c0, tag, c);
-    hn::StoreU(c1, tag, c + lanes);
-    hn::StoreU(c2, tag, c + 2 * lanes);
-    hn::StoreU(c3, tag, c + 3 * lanes);
-  };
-  store(0, c00, c01, c02, c03);
-  if constexpr (NumRows > 1) store(1, c10, c11, c12, c13);
-  if constexpr (NumRows > 2) store(2, c20, c21, c22, c23);
-  if constexpr (NumRows > 3) store(3, c30, c31, c32, c33);
+  ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
+    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+      hn::StoreU(sums[r][v], tag, c + r * s.ldc + v * lanes);
+    }
+  }
 }
 
-template <typename Matrix>
-void OneVector(const Part<Matrix>& part, int64_t row, int64_t column) {
-  const FloatTag tag;
+// The last columns, fewer than a vector: through padded copies of B's rows.
+template <int kNumRows, typename T>
+void LastColumns(const Part<T>& part, int64_t row, int64_t column,
+                 Depth depth) {
   const GemmShape& s = part.shape;
+  const int64_t n = s.n - column;
+  HWY_ALIGN T rest[HWY_MAX_BYTES / sizeof(float)] = {};
+  HWY_ALIGN float sums[kNumRows][HWY_MAX_BYTES / sizeof(float)] = {};
   float* c = part.c + row * s.ldc + column;
-  auto sum = part.accumulate ? hn::LoadU(tag, c) : hn::Zero(tag);
-  for (int64_t k = 0; k < s.k; ++k) {
-    sum = hn::MulAdd(hn::Set(tag, part.a[row * s.lda + k]),
-                     part.b.At(k).Load(column), sum);
+  const bool accumulates = part.accumulate || depth.first > 0;
+  for (int r = 0; r < kNumRows && accumulates; ++r) {
+    std::copy(c + r * s.ldc, c + r * s.ldc + n, sums[r]);
   }
-  hn::StoreU(sum, tag, c);
+  Matrix<T> b = part.b;
+  b.data = rest;
+  b.ldb = 0;
+  for (int64_t k = depth.first; k < depth.last; ++k) {
+    const T* from = part.b.data + k * s.ldb + column;
+    std::copy(from, from + n, rest);
+    for (int r = 0; r < kNumRows; ++r) {
+      const auto factor = hn::Set(FloatTag(), part.a[(row + r) * s.lda + k]);
+      const auto sum = hn::Load(FloatTag(), sums[r]);
+      hn::Store(hn::MulAdd(factor, b.Load(k, 0), sum), FloatTag(), sums[r]);
+    }
+  }
+  for (int r = 0; r < kNumRows; ++r) {
+    std::copy(sums[r], sums[r] + n, c + r * s.ldc);
+  }
 }
 
-template <typename Matrix>
-void OneElement(const Part<Matrix>& part, int64_t row, int64_t column) {
-  const GemmShape& s = part.shape;
-  float* c = part.c + row * s.ldc + column;
-  float sum = part.accumulate ? *c : 0.0f;
-  for (int64_t k = 0; k < s.k; ++k) {
-    sum += part.a[row * s.lda + k] * part.b.At(k).Get(column);
-  }
-  *c = sum;
-}
-
-template <int NumRows, typename Matrix>
-void Rows(const Part<Matrix>& part, int64_t row) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
+template <int kNumRows, typename T>
+void Rows(const Part<T>& part, int64_t row, Depth depth) {
+  const int64_t lanes = NumLanes();
   const int64_t n = part.shape.n;
   int64_t column = 0;
-  for (; column + 4 * lanes <= n; column += 4 * lanes) {
-    FourVectors<NumRows>(part, row, column);
+  for (; column + kVectors * lanes <= n; column += kVectors * lanes) {
+    Block<kNumRows, kVectors>(part, row, column, depth);
   }
   for (; column + lanes <= n; column += lanes) {
-    for (int r = 0; r < NumRows; ++r) OneVector(part, row + r, column);
+    Block<kNumRows, 1>(part, row, column, depth);
   }
-  for (; column < n; ++column) {
-    for (int r = 0; r < NumRows; ++r) OneElement(part, row + r, column);
-  }
+  if (column < n) LastColumns<kNumRows>(part, row, column, depth);
 }
 
-template <typename Matrix>
-void AllRows(const Part<Matrix>& part) {
+template <typename T>
+void AllRows(const Part<T>& part, Depth depth) {
+  static_assert(kRows == 4);
   const int64_t m = part.shape.m;
   int64_t row = 0;
-  for (; row + 4 <= m; row += 4) Rows<4>(part, row);
+  for (; row + kRows <= m; row += kRows) Rows<kRows>(part, row, depth);
   switch (m - row) {
     case 3:
-      return Rows<3>(part, row);
+      return Rows<3>(part, row, depth);
     case 2:
-      return Rows<2>(part, row);
+      return Rows<2>(part, row, depth);
     case 1:
-      return Rows<1>(part, row);
+      return Rows<1>(part, row, depth);
     default:
       return;
   }
 }
 
-void MultiplySmall(const GemmShape& shape, const float* a, const float* b,
-                   float* c, bool accumulate) {
-  AllRows(Part<FloatMatrix>{shape, a, {b, shape.ldb}, c, accumulate});
+template <typename T>
+void MultiplyForm(const GemmShape& shape, const float* a, const StoredMatrix& b,
+                  float* c, bool accumulate) {
+  const Matrix<T> matrix{reinterpret_cast<const T*>(b.data), b.row_scales,
+                         shape.ldb, shape.k * shape.ldb,
+                         reinterpret_cast<const T*>(b.next)};
+  const Part<T> part{shape, a, matrix, c, accumulate};
+  for (int64_t k = 0; k < shape.k; k += kDepth) {
+    AllRows(part, {k, std::min(shape.k, k + kDepth)});
+  }
 }
 
-void MultiplyStoredSmall(const GemmShape& shape, const float* a,
-                         const StoredMatrix& b, float* c, bool accumulate) {
-  const auto* halves = reinterpret_cast<const uint16_t*>(b.data);
+void MultiplySmall(const GemmShape& shape, const float* a,
+                   const StoredMatrix& b, float* c, bool accumulate) {
   switch (b.form) {
+    case StoredMatrix::Form::kF32:
+      return MultiplyForm<float>(shape, a, b, c, accumulate);
     case StoredMatrix::Form::kF16:
-      return AllRows(
-          Part<F16Matrix>{shape, a, {halves, shape.ldb}, c, accumulate});
+      return MultiplyForm<hwy::float16_t>(shape, a, b, c, accumulate);
     case StoredMatrix::Form::kBF16:
-      return AllRows(
-          Part<BF16Matrix>{shape, a, {halves, shape.ldb}, c, accumulate});
+      return MultiplyForm<hwy::bfloat16_t>(shape, a, b, c, accumulate);
     case StoredMatrix::Form::kInt8:
-      return AllRows(Part<Int8Matrix>{
-          shape,
-          a,
-          {reinterpret_cast<const int8_t*>(b.data), b.row_scales, shape.ldb},
-          c,
-          accumulate});
+      return MultiplyForm<int8_t>(shape, a, b, c, accumulate);
   }
 }
 
@@ -242,21 +212,21 @@ HWY_AFTER_NAMESPACE();
 namespace attn {
 
 HWY_EXPORT(MultiplySmall);
-HWY_EXPORT(MultiplyStoredSmall);
 HWY_EXPORT(TargetName);
 
 absl::Status SmallTileGemm::Multiply(const GemmShape& shape, const float* a,
                                      const float* b, float* c,
                                      bool accumulate) const {
-  HWY_DYNAMIC_DISPATCH(MultiplySmall)(shape, a, b, c, accumulate);
-  return absl::OkStatus();
+  const StoredMatrix stored{.form = StoredMatrix::Form::kF32,
+                            .data = reinterpret_cast<const std::byte*>(b)};
+  return MultiplyStored(shape, a, stored, c, accumulate);
 }
 
 absl::Status SmallTileGemm::MultiplyStored(const GemmShape& shape,
                                            const float* a,
                                            const StoredMatrix& b, float* c,
                                            bool accumulate) const {
-  HWY_DYNAMIC_DISPATCH(MultiplyStoredSmall)(shape, a, b, c, accumulate);
+  HWY_DYNAMIC_DISPATCH(MultiplySmall)(shape, a, b, c, accumulate);
   return absl::OkStatus();
 }
 

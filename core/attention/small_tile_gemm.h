@@ -1,6 +1,8 @@
-// Products of a few rows: what the matrix library is slow at (30-39 GFLOP/s at
-// one row against 130 at 64, design/performance.md). Four rows share each load
-// of B. SIMD code for AVX2 and AVX-512, chosen at run time.
+// Products of a few rows: what the matrix library is slow at (126 GFLOP/s at
+// four rows where this makes 250, tests/bench/README.md), and which read B
+// once, so that it had better come as it is stored and be fetched ahead. Four
+// rows share each load of B. SIMD code for AVX2 and AVX-512, chosen at run
+// time.
 #pragma once
 
 #include <string>
@@ -17,8 +19,7 @@ class SmallTileGemm final : public TileGemm {
   absl::Status Multiply(const GemmShape& shape, const float* a, const float* b,
                         float* c, bool accumulate) const override;
 
-  // Every four rows widen B anew, which pays up to eight.
-  bool TakesStored(int64_t m) const override { return m <= 8; }
+  bool TakesStored() const override { return true; }
   absl::Status MultiplyStored(const GemmShape& shape, const float* a,
                               const StoredMatrix& b, float* c,
                               bool accumulate) const override;

@@ -23,12 +23,15 @@ struct GemmShape {
   int64_t ldc = 0;
 };
 
-// B as a page of the KV cache keeps it. Borrows.
+// B as a page of the KV cache or a request keeps it. Borrows.
 struct StoredMatrix {
-  enum class Form { kF16, kBF16, kInt8 };
-  Form form = Form::kF16;
+  enum class Form { kF32, kF16, kBF16, kInt8 };
+  Form form = Form::kF32;
   const std::byte* data = nullptr;    // [k, ldb]
   const float* row_scales = nullptr;  // [k] of int8 codes, not negative.
+  // What will be read next, of the same form and as much; fetched meanwhile.
+  // Null: not known.
+  const std::byte* next = nullptr;
 };
 
 // Thread-safe: workers share one.
@@ -42,8 +45,8 @@ class TileGemm {
                                 const float* b, float* c,
                                 bool accumulate) const = 0;
 
-  // Whether MultiplyStored is there for products of `m` rows.
-  virtual bool TakesStored(int64_t /*m*/) const { return false; }
+  // Whether MultiplyStored is there.
+  virtual bool TakesStored() const { return false; }
   // The same with elements widened on the way; the bits are those of widening
   // them first.
   virtual absl::Status MultiplyStored(const GemmShape& /*shape*/,

@@ -9,41 +9,27 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/tensor/conversions.cc"
+// foreach_target.h must come first.
+// clang-format off
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/highway.h"
+#include "core/tensor/widen-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using FloatTag = hn::ScalableTag<float>;
 using HalfTag = hn::Rebind<hwy::float16_t, FloatTag>;
 using BitsTag = hn::RebindToUnsigned<FloatTag>;
 using HalfBitsTag = hn::Rebind<uint16_t, BitsTag>;
 
-hn::Vec<FloatTag> LoadF32(const float* from) {
-  return hn::LoadU(FloatTag(), from);
-}
-
-// LoadU, not Load: wire tensors may lie anywhere.
-hn::Vec<FloatTag> LoadF16(const uint16_t* from) {
-  return hn::PromoteTo(
-      FloatTag(),
-      hn::LoadU(HalfTag(), reinterpret_cast<const hwy::float16_t*>(from)));
-}
-
-hn::Vec<FloatTag> LoadBF16(const uint16_t* from) {
-  const auto bits = hn::PromoteTo(BitsTag(), hn::LoadU(HalfBitsTag(), from));
-  return hn::BitCast(FloatTag(), hn::ShiftLeft<16>(bits));
-}
-
-void StoreF16(hn::Vec<FloatTag> value, uint16_t* to) {
+HWY_INLINE void StoreF16(Floats value, uint16_t* to) {
   hn::StoreU(hn::DemoteTo(HalfTag(), value), HalfTag(),
              reinterpret_cast<hwy::float16_t*>(to));
 }
 
 // Adds just under half of the last kept bit, and its parity: nearest even.
-void StoreBF16(hn::Vec<FloatTag> value, uint16_t* to) {
+HWY_INLINE void StoreBF16(Floats value, uint16_t* to) {
   const BitsTag tag;
   const auto bits = hn::BitCast(tag, value);
   const auto upper = hn::ShiftRight<16>(bits);
@@ -72,36 +58,35 @@ void ForEachVector(const From* from, int64_t n, To* to, const Step& step) {
   std::memcpy(to + i, padded_to, static_cast<size_t>(n - i) * sizeof(To));
 }
 
-void F32Scaled(const float* from, int64_t n, float factor, float* to) {
+template <typename From>
+void Scaled(const From* from, int64_t n, float factor, float* to) {
   const auto factors = hn::Set(FloatTag(), factor);
-  ForEachVector(from, n, to, [&](const float* source, float* target) {
-    hn::StoreU(hn::Mul(LoadF32(source), factors), FloatTag(), target);
+  ForEachVector(from, n, to, [&](const From* source, float* target) {
+    hn::StoreU(hn::Mul(Widen(source), factors), FloatTag(), target);
   });
 }
 
-void F16Scaled(const uint16_t* from, int64_t n, float factor, float* to) {
-  const auto factors = hn::Set(FloatTag(), factor);
-  ForEachVector(from, n, to, [&](const uint16_t* source, float* target) {
-    hn::StoreU(hn::Mul(LoadF16(source), factors), FloatTag(), target);
-  });
+void F32Scaled(const std::byte* from, int64_t n, float factor, float* to) {
+  Scaled(reinterpret_cast<const float*>(from), n, factor, to);
 }
 
-void BF16Scaled(const uint16_t* from, int64_t n, float factor, float* to) {
-  const auto factors = hn::Set(FloatTag(), factor);
-  ForEachVector(from, n, to, [&](const uint16_t* source, float* target) {
-    hn::StoreU(hn::Mul(LoadBF16(source), factors), FloatTag(), target);
-  });
+void F16Scaled(const std::byte* from, int64_t n, float factor, float* to) {
+  Scaled(reinterpret_cast<const hwy::float16_t*>(from), n, factor, to);
+}
+
+void BF16Scaled(const std::byte* from, int64_t n, float factor, float* to) {
+  Scaled(reinterpret_cast<const hwy::bfloat16_t*>(from), n, factor, to);
 }
 
 void ToF16(const float* from, int64_t n, uint16_t* to) {
   ForEachVector(from, n, to, [](const float* source, uint16_t* target) {
-    StoreF16(LoadF32(source), target);
+    StoreF16(Widen(source), target);
   });
 }
 
 void ToBF16(const float* from, int64_t n, uint16_t* to) {
   ForEachVector(from, n, to, [](const float* source, uint16_t* target) {
-    StoreBF16(LoadF32(source), target);
+    StoreBF16(Widen(source), target);
   });
 }
 
@@ -137,15 +122,13 @@ float RoundToOdd(double value) {
 
 void ConvertToF32(DataType dtype, const std::byte* from, int64_t n,
                   float factor, float* to) {
-  const auto* halves = reinterpret_cast<const uint16_t*>(from);
   if (dtype == DataType::kF32) {
-    HWY_DYNAMIC_DISPATCH(F32Scaled)
-    (reinterpret_cast<const float*>(from), n, factor, to);
+    HWY_DYNAMIC_DISPATCH(F32Scaled)(from, n, factor, to);
   } else if (dtype == DataType::kF16) {
-    HWY_DYNAMIC_DISPATCH(F16Scaled)(halves, n, factor, to);
+    HWY_DYNAMIC_DISPATCH(F16Scaled)(from, n, factor, to);
   } else {
     ATTN_CHECK(dtype == DataType::kBF16);
-    HWY_DYNAMIC_DISPATCH(BF16Scaled)(halves, n, factor, to);
+    HWY_DYNAMIC_DISPATCH(BF16Scaled)(from, n, factor, to);
   }
 }
 

@@ -1,21 +1,22 @@
 #include "core/tensor/int8_rows.h"
 
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cstring>
 #include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/tensor/int8_rows.cc"
+// foreach_target.h must come first.
+// clang-format off
 #include "hwy/foreach_target.h"  // Includes this file once per target.
 #include "hwy/highway.h"
+#include "core/tensor/widen-inl.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace attn::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using FloatTag = hn::ScalableTag<float>;
-using IntTag = hn::RebindToSigned<FloatTag>;
 using CodeTag = hn::Rebind<int8_t, FloatTag>;
 
 // The largest |x|; NaN if any is NaN or infinite (times 0 that is NaN, which
@@ -68,8 +69,7 @@ HWY_INLINE void Decode(const int8_t* codes, int64_t n, float scale, float* to) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(tag));
   const auto scales = hn::Set(tag, scale);
   const auto step = [&](int64_t i) {
-    const auto code = hn::PromoteTo(IntTag(), hn::LoadU(CodeTag(), codes + i));
-    hn::StoreU(hn::Mul(hn::ConvertTo(tag, code), scales), tag, to + i);
+    hn::StoreU(hn::Mul(Widen(codes + i), scales), tag, to + i);
   };
   int64_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
@@ -151,6 +151,13 @@ float Int8Rows::At(int64_t row, int64_t i) const {
     if (code == kMinusInfinity) return -kInfinity;
   }
   return static_cast<float>(code) * std::fabs(scales[row]);
+}
+
+// The signs of all in one word: decode kernels ask it for every page.
+bool HasMarkedRow(const float* scales, int64_t n) {
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < n; ++i) bits |= std::bit_cast<uint32_t>(scales[i]);
+  return bits >> 31 != 0;
 }
 
 float PackRow(const float* from, int64_t n, int8_t* codes) {

@@ -28,6 +28,9 @@ struct Int8Rows {
   float At(int64_t row, int64_t i) const;
 };
 
+// Whether any of n rows is marked.
+bool HasMarkedRow(const float* scales, int64_t n);
+
 // Codes of from[0, n); returns the scale. The same values give the same bits.
 float PackRow(const float* from, int64_t n, int8_t* codes);
 

@@ -17,13 +17,14 @@ class KernelRun {
   KernelRun(const KernelRun&) = delete;
   KernelRun& operator=(const KernelRun&) = delete;
 
-  // Seconds for all problems, shared out over `num_threads` threads, of which
-  // each has run one of them before.
+  // Seconds for all problems, shared out over `num_threads` warm threads, of
+  // which each has run one of them before; a mean over 50 ms of runs.
   double Seconds(int num_threads = 1);
 
   const Geometry& geometry() const { return case_.plan.geometry; }
 
  private:
+  double SecondsOfPasses(int num_threads, int64_t passes);
   void RunProblem(int64_t index, const TileGemm& gemm, ScratchArena& arena);
 
   const test::AttentionCase case_;

@@ -1,6 +1,7 @@
 #include "tests/bench/yardsticks.h"
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -19,14 +20,17 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::ScalableTag<float>;
 
-// Twelve sums, which hide the latency of a multiply-add on two ports. Returns
-// the operations; `sink` keeps the compiler from dropping them.
+// Twelve sums, which hide the latency of a multiply-add on two ports; each from
+// a start of its own, since a compiler computes equal ones once. Returns the
+// operations; `sink` keeps the compiler from dropping them.
 double MultiplyAdd(int64_t rounds, float* sink) {
   const Tag tag;
   const auto factor = hn::Set(tag, 0.999f);
   const auto term = hn::Set(tag, 1e-3f);
-  auto a0 = hn::Set(tag, 1.0f), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0,
-       a6 = a0, a7 = a0, a8 = a0, a9 = a0, a10 = a0, a11 = a0;
+  const auto start = [&](float value) { return hn::Set(tag, *sink + value); };
+  auto a0 = start(0), a1 = start(1), a2 = start(2), a3 = start(3),
+       a4 = start(4), a5 = start(5), a6 = start(6), a7 = start(7),
+       a8 = start(8), a9 = start(9), a10 = start(10), a11 = start(11);
   for (int64_t i = 0; i < rounds; ++i) {
     a0 = hn::MulAdd(a0, factor, term);
     a1 = hn::MulAdd(a1, factor, term);
@@ -91,28 +95,35 @@ AlignedBuffer MakeBlock(int64_t bytes) {
 
 }  // namespace
 
+void WarmUp() {
+  float sink = 0;
+  HWY_DYNAMIC_DISPATCH(MultiplyAdd)(5'000'000, &sink);
+  kept = sink;
+}
+
 double FmaFlops(int num_threads) {
   constexpr int64_t kRounds = 10'000'000;
-  std::vector<double> flops(static_cast<size_t>(num_threads));
-  const double seconds = SecondsOf([&] {
-    std::vector<std::thread> threads;
-    for (double& result : flops) {
-      threads.emplace_back([&result] {
-        float sink = 0;
-        result = HWY_DYNAMIC_DISPATCH(MultiplyAdd)(kRounds, &sink);
-        kept = sink;
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-  });
-  double sum = 0;
-  for (const double result : flops) sum += result;
-  return sum / seconds;
+  std::vector<double> rates(static_cast<size_t>(num_threads));
+  std::vector<std::thread> threads;
+  for (double& rate : rates) {
+    threads.emplace_back([&rate] {
+      WarmUp();
+      float sink = 0;
+      double flops = 0;
+      const double seconds = SecondsOf(
+          [&] { flops = HWY_DYNAMIC_DISPATCH(MultiplyAdd)(kRounds, &sink); });
+      kept = sink;
+      rate = flops / seconds;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 double ReadBytesPerSecond() {
   constexpr int64_t kBytes = int64_t{512} << 20;
   static const AlignedBuffer block = MakeBlock(kBytes);
+  WarmUp();
   const double seconds = SecondsOf([] {
     kept = HWY_DYNAMIC_DISPATCH(ReadAll)(
         reinterpret_cast<const float*>(block.data()), kBytes / 4);

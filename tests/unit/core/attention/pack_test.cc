@@ -1,19 +1,14 @@
 #include "core/attention/pack.h"
 
 #include <cmath>
-#include <cstring>
-#include <utility>
+#include <limits>
 #include <vector>
 
-#include "core/tensor/conversions.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/attention_case.h"
 
 namespace attn {
 namespace {
-
-using testing::Each;
 
 constexpr float kUntouched = -77;
 
@@ -99,72 +94,46 @@ TEST(PackTest, QueryRowsAreFoldedAndScaled) {
   }
 }
 
-TEST(PackTest, ValuesAreWidenedInPlace) {
+TEST(PackTest, HalvesOfValuesAreWidenedAndFloatsStayWhereTheyLie) {
   for (const DataType dtype : kDtypes) {
     const Tensor value(dtype, 1, 20, 7);
     std::vector<float> packed(9 * 7 + 1, kUntouched);
-    EXPECT_TRUE(PackValueTile(ProblemOf(value), 3, 9, packed.data()).is_finite);
+    const ValueTile tile = PackValueTile(ProblemOf(value), 3, 9, packed.data());
+    EXPECT_EQ(tile.data == packed.data(), dtype != DataType::kF32);
     for (int64_t i = 0; i < 9 * 7; ++i) {
-      ASSERT_EQ(packed[static_cast<size_t>(i)], value.At(0, 3 + i / 7, i % 7));
+      ASSERT_EQ(tile.data[i / 7 * tile.stride + i % 7],
+                value.At(0, 3 + i / 7, i % 7));
     }
     EXPECT_EQ(packed.back(), kUntouched);
   }
 }
 
 TEST(PackTest, EveryPlaceOfANonFiniteValueIsNoticed) {
-  for (const DataType dtype : kDtypes) {
+  for (const int64_t n : {1, 7, 16, 17, 64, 69}) {
+    std::vector<float> rows(static_cast<size_t>(3 * n), 1.0f);
     for (const float poison : {NAN, INFINITY, -INFINITY}) {
-      Tensor value(dtype, 1, 11, 5);
-      for (int64_t i = 0; i < 55; ++i) {
-        const std::vector<std::byte> clean = value.bytes;
-        ConvertFromF32(&poison, 1, dtype,
-                       value.bytes.data() + i * ElementBytes(dtype));
-        std::vector<float> packed(55);
-        ASSERT_FALSE(
-            PackValueTile(ProblemOf(value), 0, 11, packed.data()).is_finite)
-            << i;
-        value.bytes = clean;
+      for (float& value : rows) {
+        value = poison;
+        ASSERT_FALSE(AreFinite(rows.data(), 3, n, n)) << n;
+        value = 1.0f;
       }
     }
+    ASSERT_TRUE(AreFinite(rows.data(), 3, n, n));
   }
 }
 
 TEST(PackTest, LargeFiniteValuesAreFinite) {
-  Tensor value(DataType::kF32, 1, 33, 3);
-  const float largest = std::numeric_limits<float>::max();
-  for (size_t i = 0; i < 99; ++i) {
-    std::memcpy(value.bytes.data() + i * 4, &largest, 4);
-  }
-  std::vector<float> packed(99);
-  EXPECT_TRUE(PackValueTile(ProblemOf(value), 0, 33, packed.data()).is_finite);
-  EXPECT_THAT(packed, Each(largest));
+  const std::vector<float> rows(99, std::numeric_limits<float>::max());
+  EXPECT_TRUE(AreFinite(rows.data(), 33, 3, 3));
 }
 
-TEST(PackTest, NonFiniteValuesBeyondTheTileDoNotCount) {
-  Tensor value(DataType::kF32, 1, 4, 3);
-  std::memset(value.bytes.data() + 2 * 3 * 4, 0xff, 2 * 3 * 4);  // Rows 2, 3.
-  std::vector<float> packed(6);
-  EXPECT_TRUE(PackValueTile(ProblemOf(value), 0, 2, packed.data()).is_finite);
-}
-
-TEST(PackTest, EveryHalfThatIsNotFiniteIsFound) {
-  for (const auto& [dtype, bad] : {std::pair{DataType::kF16, 0x7c00},
-                                   {DataType::kF16, 0xfe01},
-                                   {DataType::kBF16, 0x7f80},
-                                   {DataType::kBF16, 0xff81}}) {
-    // The largest finite ones.
-    const uint16_t large = dtype == DataType::kF16 ? 0xfbff : 0xff7f;
-    for (size_t n = 1; n <= 70; ++n) {
-      std::vector<uint16_t> halves(n, large);
-      const auto* bytes = reinterpret_cast<const std::byte*>(halves.data());
-      ASSERT_TRUE(AreFiniteHalves(bytes, std::ssize(halves), dtype)) << n;
-      for (size_t at = 0; at < n; ++at) {
-        halves[at] = static_cast<uint16_t>(bad);
-        ASSERT_FALSE(AreFiniteHalves(bytes, std::ssize(halves), dtype)) << at;
-        halves[at] = large;
-      }
-    }
+TEST(PackTest, NonFiniteValuesBesideTheRowsDoNotCount) {
+  std::vector<float> rows(static_cast<size_t>(3 * 20), NAN);
+  for (size_t r = 0; r < 3; ++r) {
+    for (size_t i = 0; i < 17; ++i) rows[r * 20 + i] = 1.0f;
   }
+  EXPECT_TRUE(AreFinite(rows.data(), 3, 17, 20));
+  EXPECT_FALSE(AreFinite(rows.data(), 3, 18, 20));
 }
 
 }  // namespace
