@@ -11,11 +11,14 @@
 namespace attn {
 namespace {
 
-absl::Status CheckFits(std::string_view what, int64_t found, int64_t expected) {
+// `what` of a field, e.g. "'s head_dim".
+absl::Status CheckFits(std::string_view field, std::string_view what,
+                       int64_t found, int64_t expected) {
   if (found == expected) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
-                   absl::StrCat(std::string(what), " must equal the session's ",
-                                expected, "; got ", found));
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
+      absl::StrCat(std::string(field), std::string(what),
+                   " must equal the session's ", expected, "; got ", found));
 }
 
 absl::Status CheckBatch(std::string_view field, const HeadsShape& shape) {
@@ -40,9 +43,8 @@ absl::StatusOr<HeadsShape> ReadAppended(std::string_view field,
       const HeadsShape shape,
       ReadShape(field, "num_kv_heads", tensor, spec.layout, heads));
   ATTN_RETURN_IF_ERROR(CheckBatch(field, shape));
-  ATTN_RETURN_IF_ERROR(
-      CheckFits(absl::StrCat(std::string(field), "'s number of heads"),
-                shape.num_heads, layer.num_kv_heads));
+  ATTN_RETURN_IF_ERROR(CheckFits(field, "'s number of heads", shape.num_heads,
+                                 layer.num_kv_heads));
   return shape;
 }
 
@@ -53,11 +55,12 @@ absl::StatusOr<int64_t> CheckAppend(const RequestSpec& spec,
   if (!spec.key.is_present && !spec.value.is_present) return 0;
   ATTN_ASSIGN_OR_RETURN(const HeadsShape key,
                         ReadAppended("key", spec.key, spec, layer));
-  ATTN_RETURN_IF_ERROR(CheckFits("key's head_dim", key.dim, layer.head_dim));
+  ATTN_RETURN_IF_ERROR(
+      CheckFits("key", "'s head_dim", key.dim, layer.head_dim));
   ATTN_ASSIGN_OR_RETURN(const HeadsShape value,
                         ReadAppended("value", spec.value, spec, layer));
   ATTN_RETURN_IF_ERROR(
-      CheckFits("value's head_dim", value.dim, layer.value_head_dim));
+      CheckFits("value", "'s head_dim", value.dim, layer.value_head_dim));
   ATTN_RETURN_IF_ERROR(CheckValueFits(key, value, spec.layout));
   return key.length;
 }
@@ -70,10 +73,10 @@ absl::StatusOr<Geometry> CheckSessionShapes(const RequestSpec& spec,
                                   spec.layout, spec.num_q_heads));
   ATTN_RETURN_IF_ERROR(CheckBatch("query", query));
   ATTN_RETURN_IF_ERROR(
-      CheckFits("query's head_dim", query.dim, layer.head_dim));
+      CheckFits("query", "'s head_dim", query.dim, layer.head_dim));
   if (spec.num_kv_heads != 0) {
     ATTN_RETURN_IF_ERROR(
-        CheckFits("num_kv_heads", spec.num_kv_heads, layer.num_kv_heads));
+        CheckFits("num_kv_heads", "", spec.num_kv_heads, layer.num_kv_heads));
   }
   if (query.num_heads % layer.num_kv_heads != 0) {
     return MakeError(

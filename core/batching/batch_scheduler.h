@@ -32,7 +32,7 @@ struct BatchLimits {
 
 // Tasks that leave the queue together.
 struct Batch {
-  std::vector<TaskPtr> tasks;
+  TaskList tasks;
   ClosedBy closed_by = ClosedBy::kIdleWorker;
 };
 

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 
+#include "absl/container/inlined_vector.h"
 #include "core/base/clock.h"
 #include "core/metrics/engine_metrics.h"
 
@@ -36,6 +37,8 @@ class Task;
 // Shared by the call that may cancel it and by the queue, batch or worker that
 // has it now.
 using TaskPtr = std::shared_ptr<Task>;
+// Tasks of a batch; a few of them without memory of their own.
+using TaskList = absl::InlinedVector<TaskPtr, 8>;
 
 // Thread-compatible; the scheduler guards the queue fields with its own lock.
 class Task {

@@ -11,6 +11,8 @@ namespace {
 // deadline check.
 constexpr double kItemCost = 5e6;
 constexpr double kMaxItemsPerTask = 4096;
+// Room that a batch keeps for the next one.
+constexpr size_t kKeptItems = 4096;
 
 double UnitCost(const AttentionTask& task) {
   return task.facts().cost /
@@ -28,59 +30,70 @@ int64_t NumItems(double cost, int64_t num_units) {
 // all others do.
 void AppendItems(AttentionTask& task, int64_t first,
                  std::vector<WorkItem>& items) {
+  const bool is_empty = task.num_units() == 0;
   const int64_t num_units = task.num_units() - first;
-  const double unit_cost = UnitCost(task);
-  int64_t num_items =
-      NumItems(unit_cost * static_cast<double>(num_units), num_units);
-  if (task.num_units() == 0) num_items = 1;
+  const double cost = is_empty
+                          ? task.facts().cost
+                          : UnitCost(task) * static_cast<double>(num_units);
+  const int64_t num_items = is_empty ? 1 : NumItems(cost, num_units);
   task.ExpectItems(num_items + first);
   for (int64_t i = 0; i < num_items; ++i) {
     // No overflow: units are bounded by the bytes of a message, items by 4096.
-    const int64_t begin = num_units * i / num_items;
-    const int64_t end = num_units * (i + 1) / num_items;
-    const double cost = task.num_units() == 0
-                            ? task.facts().cost
-                            : unit_cost * static_cast<double>(end - begin);
     items.push_back({.task = &task,
-                     .first_unit = first + begin,
-                     .last_unit = first + end,
+                     .first_unit = first + num_units * i / num_items,
+                     .last_unit = first + num_units * (i + 1) / num_items,
                      .group = {},
-                     .cost = cost});
+                     .cost = cost / static_cast<double>(num_items)});
   }
 }
 
-void AppendGroup(absl::Span<const TaskUnit> group,
-                 std::vector<WorkItem>& items) {
-  WorkItem item{.task = group.front().task,
-                .first_unit = 0,
-                .last_unit = 0,
-                .group = group,
-                .cost = 0};
-  for (const TaskUnit& unit : group) item.cost += UnitCost(*unit.task);
-  items.push_back(item);
-}
-
-int Rank(const WorkItem& item) {
-  const Priority priority = item.task->facts().priority;
+int Rank(const AttentionTask& task) {
+  const Priority priority = task.facts().priority;
   return static_cast<int>(priority == Priority::kUnspecified ? Priority::kNormal
                                                              : priority);
 }
 
+// A group is as urgent as its most urgent task.
+void AppendGroup(absl::Span<const TaskUnit> group,
+                 std::vector<WorkItem>& items) {
+  WorkItem item;
+  item.group = group;
+  for (const TaskUnit& unit : group) {
+    const bool is_first = item.task == nullptr;
+    if (is_first || Rank(*unit.task) > Rank(*item.task)) item.task = unit.task;
+    item.cost += UnitCost(*unit.task);
+  }
+  items.push_back(item);
+}
+
+// Ties in the order in which the items were made: the same every time.
 bool RunsBefore(const WorkItem& a, const WorkItem& b) {
-  if (Rank(a) != Rank(b)) return Rank(a) > Rank(b);
-  return a.cost > b.cost;
+  if (Rank(*a.task) != Rank(*b.task)) return Rank(*a.task) > Rank(*b.task);
+  if (a.cost != b.cost) return a.cost > b.cost;
+  return a.number < b.number;
 }
 
 }  // namespace
 
-ActiveBatch::ActiveBatch(Batch batch)
-    : tasks_(std::move(batch.tasks)), cascade_(FindCascade(tasks_)) {
+void ActiveBatch::Fill(Batch batch) {
+  tasks_ = std::move(batch.tasks);
+  cascade_ = FindCascade(tasks_);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     AppendItems(static_cast<AttentionTask&>(*tasks_[i]),
-                cascade_.num_grouped_units[i], items_);
+                cascade_.NumGroupedUnits(i), items_);
   }
   for (const auto& group : cascade_.groups) AppendGroup(group, items_);
-  std::stable_sort(items_.begin(), items_.end(), RunsBefore);
+  for (size_t i = 0; i < items_.size(); ++i) items_[i].number = i;
+  // Not stable_sort, which allocates.
+  std::sort(items_.begin(), items_.end(), RunsBefore);
+  next_ = 0;
+}
+
+void ActiveBatch::Clear() {
+  items_.clear();
+  if (items_.capacity() > kKeptItems) items_.shrink_to_fit();
+  cascade_ = Cascade();
+  tasks_.clear();
 }
 
 const WorkItem* ActiveBatch::Claim() {

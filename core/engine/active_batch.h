@@ -16,28 +16,33 @@ namespace attn {
 // runs between two looks at the clock. Borrows the tasks, which its ActiveBatch
 // keeps alive.
 struct WorkItem {
-  AttentionTask* task = nullptr;  // The first of a group.
+  AttentionTask* task = nullptr;  // Of a group: the most urgent one.
   int64_t first_unit = 0;
   int64_t last_unit = 0;
   absl::Span<const TaskUnit> group;  // Empty: the units above.
   double cost = 0;
+  size_t number = 0;  // In the order in which items were made.
 };
 
-// Thread-safe once constructed.
+// Used for one batch after another, whose memory it keeps. Thread-safe while it
+// is filled.
 class ActiveBatch {
  public:
-  explicit ActiveBatch(Batch batch);
+  // REQUIRES: it is clear.
+  void Fill(Batch batch);
+  // Lets go of the tasks. REQUIRES: no worker uses it any more.
+  void Clear();
 
   // The next unclaimed item; null when all are claimed.
   const WorkItem* Claim();
   bool HasUnclaimed() const;
 
-  const std::vector<TaskPtr>& tasks() const { return tasks_; }
+  const TaskList& tasks() const { return tasks_; }
   const std::vector<WorkItem>& items() const { return items_; }
 
  private:
-  const std::vector<TaskPtr> tasks_;
-  const Cascade cascade_;  // Its groups are those of the items.
+  TaskList tasks_;
+  Cascade cascade_;  // Its groups are those of the items.
   std::vector<WorkItem> items_;
   std::atomic<size_t> next_{0};
 };

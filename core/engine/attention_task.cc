@@ -70,6 +70,7 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
       plan_(std::move(plan)),
       kernel_(ChooseKernel(plan_)),
       num_splits_(NumSplits(plan_)),
+      answer_floats_(SplitAnswerFloats(plan_)),
       num_problems_(NumProblems(plan_)),
       num_rows_(NumRows(plan_)),
       tiles_per_problem_(DivideUp(num_rows_, kernel_.tile.rows)),
@@ -89,8 +90,8 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
       .query = inputs.Take(QueryRotationBytes(plan_)),
       .key = inputs.Take(KeyRotationBytes(plan_))};
   if (num_splits_ > 1) {
-    answers_ = reinterpret_cast<float*>(inputs.Take(
-        num_problems_ * SplitAnswerFloats(plan_) * int64_t{sizeof(float)}));
+    answers_ = reinterpret_cast<float*>(
+        inputs.Take(num_problems_ * answer_floats_ * int64_t{sizeof(float)}));
     splits_left_ = reinterpret_cast<Countdown*>(
         inputs.Take(num_problems_ * int64_t{sizeof(Countdown)}));
     for (int64_t i = 0; i < num_problems_; ++i) {
@@ -117,30 +118,27 @@ void AttentionTask::Attach(KvSnapshot snapshot) {
   buffers_at_.paged = snapshot_.View();
 }
 
+Problem AttentionTask::WholeProblem(int64_t index) const {
+  const int64_t num_kv_heads = plan_.geometry.num_kv_heads;
+  return MakeProblem(plan_, buffers_at_, index / num_kv_heads,
+                     index % num_kv_heads);
+}
+
 Problem AttentionTask::ProblemOf(int64_t unit) const {
   if (plan_.rope.is_on()) {
     std::call_once(rotation_once_,
                    [this] { FillRotation(plan_, buffers_at_.rotation); });
   }
-  const int64_t index =
-      num_splits_ > 1 ? unit % num_problems_ : unit / tiles_per_problem_;
-  const int64_t num_kv_heads = plan_.geometry.num_kv_heads;
-  const Problem problem = MakeProblem(plan_, buffers_at_, index / num_kv_heads,
-                                      index % num_kv_heads);
+  const int64_t index = ProblemIndex(unit);
+  const Problem problem = WholeProblem(index);
   if (num_splits_ == 1) return problem;
-  return SplitProblem(problem, unit / num_problems_, AnswersOf(index));
-}
-
-float* AttentionTask::AnswersOf(int64_t problem) const {
-  return answers_ + problem * SplitAnswerFloats(plan_);
+  return SplitProblem(problem, SplitIndex(unit), AnswersOf(index));
 }
 
 absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,
                                     ScratchArena& arena) {
   const Problem problem = ProblemOf(unit);
-  // Splits are of few rows: one tile.
-  const int64_t tile = num_splits_ > 1 ? 0 : unit % tiles_per_problem_;
-  const int64_t first = tile * kernel_.tile.rows;
+  const int64_t first = unit % tiles_per_problem_ * kernel_.tile.rows;
   const RowRange rows{first, std::min(first + kernel_.tile.rows, num_rows_)};
   ATTN_RETURN_IF_ERROR(AttendRows(kernel_, problem, rows, gemm, arena));
   UnitIsDone(unit);
@@ -149,13 +147,10 @@ absl::Status AttentionTask::RunUnit(int64_t unit, const TileGemm& gemm,
 
 void AttentionTask::UnitIsDone(int64_t unit) {
   if (num_splits_ == 1) return;
-  const int64_t index = unit % num_problems_;
+  const int64_t index = ProblemIndex(unit);
   // What other workers wrote is seen by the last.
   if (splits_left_[index].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-  const int64_t num_kv_heads = plan_.geometry.num_kv_heads;
-  MergeSplits(MakeProblem(plan_, buffers_at_, index / num_kv_heads,
-                          index % num_kv_heads),
-              num_splits_, AnswersOf(index));
+  MergeSplits(WholeProblem(index), num_splits_, AnswersOf(index));
 }
 
 absl::Span<const std::byte* const> AttentionTask::PagesOfSplit(
@@ -163,8 +158,7 @@ absl::Span<const std::byte* const> AttentionTask::PagesOfSplit(
   const PagedKv& paged = buffers_at_.paged;
   if (!plan_.has_session || split >= num_splits_) return {};
   const KeyRange keys{split * kSplitKeys, (split + 1) * kSplitKeys};
-  KeyStructure structure = plan_.Structure(0);
-  structure.kv_first = paged.first_page * kPageTokens;
+  const KeyStructure structure = WholeProblem(0).structure;
   for (int64_t row = 0; row < plan_.geometry.q_len; ++row) {
     const KeyRange seen = structure.Allowed(row);
     if (seen.first > keys.first || seen.last < keys.last) return {};

@@ -88,9 +88,10 @@ class AttentionTask final : public Task {
     return buffers_at_.top_probabilities;
   }
 
-  // One unit is a tile of folded rows of one problem over all of its keys; or,
-  // where there are splits (split_kv.h), all rows over one split: unit
-  // split * num_problems() + problem.
+  // A unit is a tile of folded rows of one problem over one split of its keys
+  // (split_kv.h; mostly there is one, of all). Tiles count fastest, splits
+  // slowest. Several splits are of one tile, so that unit
+  // split * num_problems() + problem is all of a problem's rows.
   int64_t num_units() const { return num_units_; }
   absl::Status RunUnit(int64_t unit, const TileGemm& gemm, ScratchArena& arena);
 
@@ -121,7 +122,17 @@ class AttentionTask final : public Task {
 
   // Bytes of the splits' answers and countdowns.
   static int64_t SplitBytes(const AttentionPlan& plan);
-  float* AnswersOf(int64_t problem) const;
+  // A unit's place.
+  int64_t ProblemIndex(int64_t unit) const {
+    return unit / tiles_per_problem_ % num_problems_;
+  }
+  int64_t SplitIndex(int64_t unit) const {
+    return unit / (tiles_per_problem_ * num_problems_);
+  }
+  Problem WholeProblem(int64_t index) const;
+  float* AnswersOf(int64_t problem) const {
+    return answers_ + problem * answer_floats_;
+  }
 
   struct InputPointers {
     std::byte* query = nullptr;
@@ -135,6 +146,7 @@ class AttentionTask final : public Task {
   const AttentionPlan plan_;
   const KernelChoice kernel_;
   const int64_t num_splits_;
+  const int64_t answer_floats_;  // Of a problem's splits.
   const int64_t num_problems_;
   const int64_t num_rows_;
   const int64_t tiles_per_problem_;

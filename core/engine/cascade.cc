@@ -15,13 +15,11 @@ namespace {
 // rows' state leaves the cache.
 constexpr int64_t kMaxGroupRows = 64;
 
-using Indices = std::vector<size_t>;
+using Indices = absl::InlinedVector<size_t, 16>;
 
 class Finder {
  public:
-  explicit Finder(absl::Span<const TaskPtr> tasks) : tasks_(tasks) {
-    cascade_.num_grouped_units.resize(tasks.size());
-  }
+  explicit Finder(absl::Span<const TaskPtr> tasks) : tasks_(tasks) {}
 
   // Split after split, while there are tasks that shared all before it.
   Cascade Find() {
@@ -29,6 +27,8 @@ class Finder {
     for (size_t i = 0; i < tasks_.size(); ++i) {
       if (Of(i).num_splits() > 1) open.push_back(i);
     }
+    if (open.size() < 2) return {};
+    cascade_.num_grouped_units.resize(tasks_.size());
     for (int64_t split = 0; open.size() > 1; ++split) {
       open = GroupSplit(split, open);
     }

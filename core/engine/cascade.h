@@ -24,8 +24,13 @@ struct TaskUnit {
 struct Cascade {
   // Units on the same keys, each of another task.
   std::vector<std::vector<TaskUnit>> groups;
-  // [num_tasks]: so many units of each, its first, are in groups.
+  // [num_tasks] So many units of each, its first, are in groups; empty where
+  // there are no groups.
   std::vector<int64_t> num_grouped_units;
+
+  int64_t NumGroupedUnits(size_t task) const {
+    return num_grouped_units.empty() ? 0 : num_grouped_units[task];
+  }
 };
 
 Cascade FindCascade(absl::Span<const TaskPtr> tasks);

@@ -19,6 +19,9 @@ namespace {
 // it, and after the first burst all but a few percent end within 10 ms.
 constexpr int kWorkerNice = 10;
 
+// Tasks whose memory is kept for the next ones: about 1 KiB each.
+constexpr size_t kKeptTasks = 1024;
+
 TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
   const Geometry& g = plan.geometry;
   return {.priority = options.priority,
@@ -82,6 +85,7 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<TileGemm> gemm,
       metrics_(metrics),
       gemm_(std::move(gemm)),
       pool_(options.max_pool_bytes),
+      task_memory_(std::make_shared<BlockPool>(kKeptTasks)),
       admission_(options.admission, metrics),
       scheduler_(options.batching) {
   ATTN_CHECK(options.num_workers >= 1);
@@ -114,8 +118,9 @@ absl::StatusOr<AttentionTaskPtr> Engine::Prepare(AttentionPlan plan,
   AttentionTask::Buffers buffers;
   ATTN_ASSIGN_OR_RETURN(buffers.inputs, lease(AttentionTask::InputBytes(plan)));
   ATTN_ASSIGN_OR_RETURN(buffers.reply, lease(AttentionTask::ReplyBytes(plan)));
-  return std::make_shared<AttentionTask>(std::move(plan), facts,
-                                         std::move(ticket), std::move(buffers));
+  return std::allocate_shared<AttentionTask>(
+      BlockAllocator<AttentionTask>(task_memory_), std::move(plan), facts,
+      std::move(ticket), std::move(buffers));
 }
 
 void Engine::Enqueue(Submission submission) {
@@ -176,13 +181,9 @@ void Engine::Abort() {
   for (const TaskPtr& task : scheduler_.TakeAll()) {
     EndQueued(task, Outcome::kShed);
   }
-  std::shared_ptr<ActiveBatch> active;
-  {
-    absl::MutexLock lock(&mutex_);
-    active = active_;
-  }
-  if (active == nullptr) return;
-  for (const TaskPtr& task : active->tasks()) {
+  absl::MutexLock lock(&mutex_);
+  if (active_ == nullptr) return;
+  for (const TaskPtr& task : active_->batch.tasks()) {
     static_cast<AttentionTask&>(*task).verdict_.Decide(Outcome::kShed);
   }
 }
@@ -207,7 +208,7 @@ void Engine::Work() {
 const WorkItem* Engine::NextItem(Worker& worker) {
   for (;;) {
     if (worker.batch != nullptr) {
-      if (const WorkItem* item = worker.batch->Claim()) return item;
+      if (const WorkItem* item = worker.batch->batch.Claim()) return item;
       DropBatch(worker);
     }
     if (!AwaitBatch(worker)) return nullptr;
@@ -217,11 +218,27 @@ const WorkItem* Engine::NextItem(Worker& worker) {
 // Lets go of a batch without unclaimed items: replies that its tasks hold must
 // not wait for the next batch to come.
 void Engine::DropBatch(Worker& worker) {
+  SharedBatch* batch = std::exchange(worker.batch, nullptr);
   {
     absl::MutexLock lock(&mutex_);
-    if (active_ == worker.batch) active_.reset();
+    if (active_ == batch) active_ = nullptr;
+    if (--batch->num_users > 0) return;
   }
-  worker.batch.reset();
+  batch->batch.Clear();
+  absl::MutexLock lock(&mutex_);
+  idle_batches_.push_back(batch);
+}
+
+Engine::SharedBatch* Engine::TakeIdleBatch() {
+  absl::MutexLock lock(&mutex_);
+  if (idle_batches_.empty()) {
+    batches_.push_back(std::make_unique<SharedBatch>());
+    idle_batches_.reserve(batches_.size());
+    return batches_.back().get();
+  }
+  SharedBatch* batch = idle_batches_.back();
+  idle_batches_.pop_back();
+  return batch;
 }
 
 // Gets the worker a batch with unclaimed items, forming it where none is left.
@@ -229,8 +246,9 @@ void Engine::DropBatch(Worker& worker) {
 bool Engine::AwaitBatch(Worker& worker) {
   absl::MutexLock lock(&mutex_);
   for (;;) {
-    if (active_ != nullptr && active_->HasUnclaimed()) {
+    if (active_ != nullptr && active_->batch.HasUnclaimed()) {
       worker.batch = active_;
+      ++active_->num_users;
       return true;
     }
     if (is_stopping_) return false;
@@ -269,11 +287,12 @@ void Engine::FormBatch() {
     attention_task.batch_size_ = facts.num_tasks;
     facts.num_query_tokens += task->facts().num_query_tokens;
   }
-  auto active = std::make_shared<ActiveBatch>(*std::move(batch));
+  SharedBatch* active = TakeIdleBatch();
+  active->batch.Fill(*std::move(batch));
   facts.form_time = clock_.Now() - start;
   metrics_.BatchClosed(facts);
   absl::MutexLock lock(&mutex_);
-  active_ = std::move(active);
+  active_ = active;
 }
 
 void Engine::RunItem(const WorkItem& item, ScratchArena& arena) {

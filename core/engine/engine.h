@@ -24,6 +24,7 @@
 #include "core/batching/batch_scheduler.h"
 #include "core/engine/active_batch.h"
 #include "core/engine/attention_task.h"
+#include "core/memory/block_pool.h"
 #include "core/memory/buffer_pool.h"
 #include "core/metrics/engine_metrics.h"
 
@@ -102,16 +103,23 @@ class Engine {
   int num_workers() const { return static_cast<int>(workers_.size()); }
 
  private:
+  // A batch and how many workers run its items: when none is left, it is
+  // cleared and waits for other tasks.
+  struct SharedBatch {
+    ActiveBatch batch;
+    int num_users = 0;  // Guarded by mutex_.
+  };
   // A worker's way through one batch after another.
   struct Worker {
     ScratchArena arena;
-    std::shared_ptr<ActiveBatch> batch;
+    SharedBatch* batch = nullptr;
   };
 
   void Enqueue(Submission submission);
   void Work();
   const WorkItem* NextItem(Worker& worker);
   void DropBatch(Worker& worker);
+  SharedBatch* TakeIdleBatch();
   bool AwaitBatch(Worker& worker);
   void FormBatch();
   void RunItem(const WorkItem& item, ScratchArena& arena);
@@ -127,14 +135,18 @@ class Engine {
   const std::unique_ptr<TileGemm> gemm_;
 
   BufferPool pool_;
+  const std::shared_ptr<BlockPool> task_memory_;
   Admission admission_;
   BatchScheduler scheduler_;
 
   absl::Mutex mutex_;
   absl::CondVar work_;  // A task was queued, a batch published, or the end.
   absl::CondVar idle_;  // in_house_ became 0.
-  // The newest batch. Shared with the workers that still run its items.
-  std::shared_ptr<ActiveBatch> active_ ABSL_GUARDED_BY(mutex_);
+  // The newest batch, until a worker finds all of its items claimed.
+  SharedBatch* active_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // Every batch there is, and those of them that are clear.
+  std::vector<std::unique_ptr<SharedBatch>> batches_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SharedBatch*> idle_batches_ ABSL_GUARDED_BY(mutex_);
   bool is_forming_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t in_house_ ABSL_GUARDED_BY(mutex_) = 0;  // Submitted, not done.

@@ -1,8 +1,8 @@
 #include "core/engine/kv_ingest.h"
 
 #include <algorithm>
-#include <vector>
 
+#include "absl/container/fixed_array.h"
 #include "core/tensor/conversions.h"
 
 namespace attn {
@@ -19,8 +19,9 @@ class RowReader {
         num_tokens_(num_tokens),
         dim_(dim),
         row_bytes_(dim * ElementBytes(tensor.dtype)),
-        raw_(static_cast<size_t>(kPageTokens * row_bytes_)),
-        rows_(static_cast<size_t>(kPageTokens * dim)) {}
+        raw_(static_cast<size_t>(std::min(num_tokens, kPageTokens) *
+                                 row_bytes_)),
+        rows_(static_cast<size_t>(std::min(num_tokens, kPageTokens) * dim)) {}
 
   // [n, dim]: tokens [first, first + n) of a head; n at most kPageTokens.
   float* Read(int64_t head, int64_t first, int64_t n) {
@@ -53,8 +54,9 @@ class RowReader {
   const int64_t num_tokens_;
   const int64_t dim_;
   const int64_t row_bytes_;
-  std::vector<std::byte> raw_;
-  std::vector<float> rows_;
+  // On the stack for the few tokens of a decode step.
+  absl::FixedArray<std::byte, 4096> raw_;
+  absl::FixedArray<float, 1024> rows_;
 };
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace attn {
 PagedKv KvSnapshot::View() const {
   // An empty layer is paged, too.
   static constexpr const std::byte* kNoPages = nullptr;
-  return {.pages = pages.empty() ? &kNoPages : pages.data(),
-          .forms = forms.empty() ? nullptr : forms.data(),
+  return {.pages = pages->data.empty() ? &kNoPages : pages->data.data(),
+          .forms = pages->forms.empty() ? nullptr : pages->forms.data(),
           .first_page = first_token / kPageTokens,
           .format = format};
 }
@@ -85,6 +85,7 @@ absl::Status KvLayer::AddPages(KvAppend& append) {
 
 absl::Status KvLayer::AddTail(KvAppend& append) {
   const TablePage& tail = pages_.back();
+  if (!is_tail_own_) shown_.reset();  // Its reference is nobody else's.
   append.is_in_place_ =
       tail.form == PageForm::kFloat && (is_tail_own_ || tail.ref.is_sole());
   if (!append.is_in_place_) {
@@ -105,16 +106,8 @@ absl::Status KvLayer::AddTail(KvAppend& append) {
 absl::StatusOr<PageRef> KvLayer::CopyTail() const {
   ATTN_ASSIGN_OR_RETURN(PageRef copy, pool_.Allocate(format_.page_bytes()));
   const TablePage& tail = pages_.back();
-  std::byte* from = tail.ref.data();
-  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
-    const auto to = BlocksOf(format_, copy.data(), head);
-    if (tail.form == PageForm::kPacked) {
-      UnpackTokens(PackedBlocksOf(format_, from, head), tail_tokens(), to);
-    } else {
-      CopyTokens(BlocksOf<const std::byte>(format_, from, head), tail_tokens(),
-                 to);
-    }
-  }
+  CopyFirstTokens(format_, tail.ref.data(), tail.form, tail_tokens(),
+                  copy.data());
   return copy;
 }
 
@@ -181,8 +174,7 @@ void KvLayer::Show(KvAppend& append) {
   for (TablePage& page : append.pages_) {
     const bool is_there = append.is_in_place_ && &page == &append.pages_[0];
     if (is_there) continue;
-    page.ref.AddOwner();
-    pages_.push_back(std::move(page));
+    PushPage(std::move(page));
   }
   length_ += append.num_tokens_;
   is_tail_own_ = true;
@@ -190,21 +182,26 @@ void KvLayer::Show(KvAppend& append) {
   DropFirstPages(FirstSeen(append.start_) / kPageTokens - first_page_);
 }
 
-KvSnapshot KvLayer::Snapshot() const {
-  KvSnapshot snapshot;
-  snapshot.format = format_;
-  snapshot.length = length_;
-  snapshot.first_token = first_token();
-  snapshot.refs.reserve(pages_.size());
-  snapshot.pages.reserve(pages_.size());
+KvSnapshot KvLayer::Snapshot() {
+  if (shown_ == nullptr) shown_ = MakeShownPages();
+  return {.format = format_,
+          .length = length_,
+          .first_token = first_token(),
+          .pages = shown_};
+}
+
+std::shared_ptr<const ShownPages> KvLayer::MakeShownPages() const {
+  auto shown = std::make_shared<ShownPages>();
+  shown->refs.reserve(pages_.size());
+  shown->data.reserve(pages_.size());
   for (const TablePage& page : pages_) {
-    snapshot.refs.push_back(page.ref);
-    snapshot.pages.push_back(page.ref.data());
+    shown->refs.push_back(page.ref);
+    shown->data.push_back(page.ref.data());
   }
-  if (!format_.packs_full_pages) return snapshot;
-  snapshot.forms.reserve(pages_.size());
-  for (const TablePage& page : pages_) snapshot.forms.push_back(page.form);
-  return snapshot;
+  if (!format_.packs_full_pages) return shown;
+  shown->forms.reserve(pages_.size());
+  for (const TablePage& page : pages_) shown->forms.push_back(page.form);
+  return shown;
 }
 
 absl::Status KvLayer::CheckKeeps(int64_t length) const {
@@ -246,10 +243,7 @@ absl::Status KvLayer::ForkFrom(const KvLayer& source, int64_t length) {
   first_page_ = length == 0 ? 0 : source.first_page_;
   const int64_t count = NumPages(length) - first_page_;
   pages_.reserve(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) {
-    pages_.push_back(source.pages_[i]);
-    pages_.back().ref.AddOwner();
-  }
+  for (int64_t i = 0; i < count; ++i) PushPage(source.pages_[i]);
   length_ = length;
   is_tail_own_ = false;
   last_append_.reset();
@@ -264,23 +258,30 @@ void KvLayer::Adopt(int64_t first_token, int64_t length,
   length_ = length;
   pages_.reserve(pages.size());
   for (PageRef& page : pages) {
-    page.AddOwner();
     const int64_t end = (first_page_ + std::ssize(pages_) + 1) * kPageTokens;
-    pages_.push_back({std::move(page), format_.FormOf(end <= length)});
+    PushPage({std::move(page), format_.FormOf(end <= length)});
   }
   if (tail_tokens() > 0) ClearPlaces(pages_.back().ref.data(), tail_tokens());
   is_tail_own_ = true;
   last_append_.reset();
 }
 
+void KvLayer::PushPage(TablePage page) {
+  shown_.reset();
+  page.ref.AddOwner();
+  pages_.push_back(std::move(page));
+}
+
 void KvLayer::DropFirstPages(int64_t count) {
   if (count <= 0) return;
+  shown_.reset();
   for (int64_t i = 0; i < count; ++i) pages_[i].ref.DropOwner();
   pages_.erase(pages_.begin(), pages_.begin() + count);
   first_page_ += count;
 }
 
 void KvLayer::DropLastPages(int64_t count) {
+  if (count > 0) shown_.reset();
   for (int64_t i = 0; i < count; ++i) {
     pages_.back().ref.DropOwner();
     pages_.pop_back();

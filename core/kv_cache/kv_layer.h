@@ -26,9 +26,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/kv_cache/page_pool.h"
@@ -36,15 +38,21 @@
 
 namespace attn {
 
-// What a kernel may read: the pages of one layer at one moment. Keeps them
-// alive. Thread-compatible, constant once made.
+// References to the pages of a layer, as a kernel reads them. Constant once
+// made: snapshots of several moments share one while no page comes or goes.
+struct ShownPages {
+  std::vector<PageRef> refs;
+  std::vector<const std::byte*> data;  // Of refs.
+  std::vector<PageForm> forms;         // None: all are kFloat.
+};
+
+// What a kernel may read: the tokens of one layer at one moment. Keeps their
+// pages alive. Thread-compatible, constant once made.
 struct KvSnapshot {
   KvFormat format;
   int64_t length = 0;       // Tokens.
   int64_t first_token = 0;  // Kept from here on; a multiple of kPageTokens.
-  std::vector<PageRef> refs;
-  std::vector<const std::byte*> pages;  // Data of refs.
-  std::vector<PageForm> forms;          // Of pages; none: all are kFloat.
+  std::shared_ptr<const ShownPages> pages;
 
   // Borrows the snapshot.
   PagedKv View() const;
@@ -110,7 +118,7 @@ class KvAppend {
   AppendKey key_;
   // The layer's pages from the one of start() on, as they will be; but for the
   // first, which becomes `packed_tail_` if that is not null.
-  std::vector<TablePage> pages_;
+  absl::InlinedVector<TablePage, 2> pages_;
   PageRef packed_tail_;
 };
 
@@ -135,8 +143,9 @@ class KvLayer {
   absl::StatusOr<KvAppend> BeginAppend(const AppendKey& key,
                                        std::optional<int64_t> expected_length);
 
-  // What is there now.
-  KvSnapshot Snapshot() const;
+  // What is there now. Costs as much as there are pages only after some came or
+  // went.
+  KvSnapshot Snapshot();
 
   // Whether the first `length` tokens can be kept, or taken over by a fork:
   // FAILED_PRECONDITION / LENGTH_MISMATCH when there are fewer, or when the
@@ -181,8 +190,10 @@ class KvLayer {
   // Zeroes places [place, kPageTokens) of a page.
   void ClearPlaces(std::byte* page, int64_t place) const;
   void Show(KvAppend& append);
+  void PushPage(TablePage page);
   void DropFirstPages(int64_t count);
   void DropLastPages(int64_t count);
+  std::shared_ptr<const ShownPages> MakeShownPages() const;
 
   PagePool& pool_;
   const KvFormat format_;
@@ -190,6 +201,8 @@ class KvLayer {
   const int64_t max_length_;
 
   std::vector<TablePage> pages_;
+  // Of pages_, for the next snapshot; null after they changed.
+  std::shared_ptr<const ShownPages> shown_;
   int64_t first_page_ = 0;
   int64_t length_ = 0;
   // Invariant 3: this table made the last page, or cleared it, and has shown

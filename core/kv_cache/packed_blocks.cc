@@ -73,4 +73,16 @@ void UnpackTokens(const PackedBlocks& from, int64_t n,
             reinterpret_cast<float*>(to.values), from.value_head_dim);
 }
 
+void CopyFirstTokens(const KvFormat& format, std::byte* from, PageForm form,
+                     int64_t n, std::byte* to) {
+  for (int64_t head = 0; head < format.num_kv_heads; ++head) {
+    const auto blocks = BlocksOf(format, to, head);
+    if (form == PageForm::kPacked) {
+      UnpackTokens(PackedBlocksOf(format, from, head), n, blocks);
+    } else {
+      CopyTokens(BlocksOf<const std::byte>(format, from, head), n, blocks);
+    }
+  }
+}
+
 }  // namespace attn

@@ -35,4 +35,9 @@ void PackPage(const PageBlocks<const std::byte>& from, const PackedBlocks& to);
 void UnpackTokens(const PackedBlocks& from, int64_t n,
                   const PageBlocks<std::byte>& to);
 
+// The first n tokens of a page of either form, all heads, to the first places
+// of one of floats. Reads no others.
+void CopyFirstTokens(const KvFormat& format, std::byte* from, PageForm form,
+                     int64_t n, std::byte* to);
+
 }  // namespace attn

@@ -92,7 +92,7 @@ class Session {
   std::vector<LayerSnapshot> SnapshotLayers();
 
   // Fills a layer with pages that were made elsewhere. REQUIRES:
-  // KvLayer::Adopt's, and CheckLayer(layer) is OK.
+  // KvLayer::Adopt's, and a layer of the session's.
   void AdoptLayer(int64_t layer, int64_t first_token, int64_t length,
                   std::vector<PageRef> pages);
 

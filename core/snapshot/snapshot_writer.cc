@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/kv_cache/packed_blocks.h"
-#include "core/kv_cache/page_blocks.h"
 #include "core/snapshot/snapshot_header.h"
 
 namespace attn {
@@ -81,31 +80,19 @@ std::string_view SnapshotWriter::BlockAt(const BlockCursor& cursor) {
 const std::byte* SnapshotWriter::WholePage(int64_t layer, int64_t page) {
   const KvSnapshot& kv = *layers_[layer];
   const int64_t tail_tokens = kv.length % kPageTokens;
-  const bool is_tail = page + 1 == std::ssize(kv.pages) && tail_tokens > 0;
-  if (!is_tail) return kv.pages[page];
+  const ShownPages& pages = *kv.pages;
+  const bool is_tail = page + 1 == std::ssize(pages.data) && tail_tokens > 0;
+  if (!is_tail) return pages.data[page];
   if (tail_layer_ == layer) return tail_.data();
-  CopyTail(kv);
+  // A truncation may have left a packed page partly used; it is unpacked, as
+  // the next append would do.
+  const PageForm form =
+      pages.forms.empty() ? PageForm::kFloat : pages.forms.back();
+  tail_.assign(static_cast<size_t>(format_.page_bytes()), std::byte{0});
+  CopyFirstTokens(format_, pages.refs.back().data(), form, tail_tokens,
+                  tail_.data());
   tail_layer_ = layer;
   return tail_.data();
-}
-
-// A truncation may have left a packed page partly used; it is unpacked, as the
-// next append would do.
-void SnapshotWriter::CopyTail(const KvSnapshot& kv) {
-  const int64_t tail_tokens = kv.length % kPageTokens;
-  std::byte* page = kv.refs.back().data();
-  const bool is_packed =
-      !kv.forms.empty() && kv.forms.back() == PageForm::kPacked;
-  tail_.assign(static_cast<size_t>(format_.page_bytes()), std::byte{0});
-  for (int64_t head = 0; head < format_.num_kv_heads; ++head) {
-    const auto to = BlocksOf(format_, tail_.data(), head);
-    if (is_packed) {
-      UnpackTokens(PackedBlocksOf(format_, page, head), tail_tokens, to);
-    } else {
-      CopyTokens(BlocksOf<const std::byte>(format_, page, head), tail_tokens,
-                 to);
-    }
-  }
 }
 
 }  // namespace attn

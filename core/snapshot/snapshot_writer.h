@@ -39,7 +39,6 @@ class SnapshotWriter {
   // zeroes behind the layer's length.
   const std::byte* WholePage(int64_t layer, int64_t page);
   // The last page into tail_.
-  void CopyTail(const KvSnapshot& kv);
 
   const std::vector<Session::LayerSnapshot> snapshots_;
   const KvFormat format_;

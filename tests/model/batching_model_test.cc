@@ -110,7 +110,7 @@ class QueueModel {
   std::vector<Queued> queued_;
 };
 
-std::vector<int64_t> IdsOf(const std::vector<TaskPtr>& tasks) {
+std::vector<int64_t> IdsOf(absl::Span<const TaskPtr> tasks) {
   std::vector<int64_t> ids;
   for (const TaskPtr& task : tasks) ids.push_back(AsModelTask(task).id());
   return ids;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/attention/split_kv.h"
+#include "core/engine/active_batch.h"
 #include "gtest/gtest.h"
 #include "tests/support/session_runner.h"
 
@@ -46,8 +47,10 @@ class CascadeTest : public testing::Test {
   }
 
   // One more token, of a seed; the same call answers the same again.
-  AttentionTaskPtr Step(const SessionPtr& session, const AttentionCase& token) {
-    auto task = runner_.Prepare(*session, token, {.expected_length = kPrefix});
+  AttentionTaskPtr Step(const SessionPtr& session, const AttentionCase& token,
+                        Priority priority = Priority::kNormal) {
+    auto task = runner_.Prepare(
+        *session, token, {.expected_length = kPrefix, .priority = priority});
     EXPECT_TRUE(task.ok()) << task.status();
     return *task;
   }
@@ -69,7 +72,7 @@ class CascadeTest : public testing::Test {
       EXPECT_TRUE(RunGroup(group, arena).ok());
     }
     for (size_t i = 0; i < tasks.size(); ++i) {
-      for (int64_t unit = cascade.num_grouped_units[i];
+      for (int64_t unit = cascade.NumGroupedUnits(i);
            unit < tasks[i]->num_units(); ++unit) {
         EXPECT_TRUE(tasks[i]->RunUnit(unit, *gemm, arena).ok());
       }
@@ -141,6 +144,25 @@ TEST_F(CascadeTest, OnlyWhatIsTheSameAndWhollySeenIsShared) {
       Step(c, token)};
   const Cascade cascade = FindIn(tasks);
   EXPECT_EQ(cascade.num_grouped_units, (std::vector<int64_t>{4, 0, 0, 4}));
+}
+
+TEST_F(CascadeTest, GroupIsAsUrgentAsItsMostUrgentTask) {
+  const AttentionCase token = MakeCase(Sized(1));
+  const SessionPtr a = Fork(), b = Fork(), c = Fork();
+  const AttentionTaskPtr urgent = Step(c, token, Priority::kHigh);
+  ActiveBatch batch;
+  batch.Fill({.tasks = {Step(a, token), Step(b, token), urgent}});
+  bool is_urgent_done = false;
+  int num_groups = 0;
+  for (const WorkItem& item : batch.items()) {
+    const bool is_urgent = item.task == urgent.get();
+    EXPECT_FALSE(is_urgent && is_urgent_done);
+    is_urgent_done = !is_urgent;
+    if (item.group.empty()) continue;
+    ++num_groups;
+    EXPECT_TRUE(is_urgent);
+  }
+  EXPECT_EQ(num_groups, 4) << "2 splits x 2 KV heads";
 }
 
 TEST_F(CascadeTest, ManyRowsMakeSeveralGroups) {

@@ -36,7 +36,7 @@ class PackedLayer {
     AppendCase(layer_, c);
     EXPECT_TRUE(layer_.Truncate(c.plan.geometry.kv_len).ok());
   }
-  KvSnapshot Snapshot() const { return layer_.Snapshot(); }
+  KvSnapshot Snapshot() { return layer_.Snapshot(); }
 
  private:
   PagePool pool_{int64_t{64} << 20};
@@ -45,7 +45,7 @@ class PackedLayer {
 
 void ExpectAnswersAsWidened(const AttentionCase& c, const std::string& what) {
   for (const bool is_cut : {false, true}) {
-    const PackedLayer layer(c, is_cut);
+    PackedLayer layer(c, is_cut);
     const KvSnapshot snapshot = layer.Snapshot();
     const AttentionCase widened = WithTokensOf(c, snapshot);
     for (const KernelKind kind : kKinds) {
@@ -126,7 +126,7 @@ TEST(PackedTest, NanAndInfinityReachJustTheRowsThatSeeThem) {
     options.params.causal_offset = kPoisoned - 4;
     AttentionCase c = MakeCase(options);
     Poison(c, kPoisoned, poison);
-    const PackedLayer layer(c, false);
+    PackedLayer layer(c, false);
     const KvSnapshot snapshot = layer.Snapshot();
     EXPECT_TRUE(snapshot.Head(0).IsPacked(kPoisoned / kPageTokens));
     for (const KernelKind kind : kKinds) {

@@ -138,8 +138,9 @@ std::string CompareWithIds(const KvSnapshot& snapshot, const TokenIds& ids) {
 
 bool HasZeroTail(const KvSnapshot& snapshot) {
   const KvFormat& format = snapshot.format;
-  const auto end = static_cast<int64_t>(snapshot.pages.size()) * kPageTokens +
-                   snapshot.first_token;
+  const auto end =
+      static_cast<int64_t>(snapshot.pages->data.size()) * kPageTokens +
+      snapshot.first_token;
   for (int64_t h = 0; h < format.num_kv_heads; ++h) {
     const PagedHead head = snapshot.Head(h);
     for (int64_t t = snapshot.length; t < end; ++t) {

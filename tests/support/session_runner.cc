@@ -80,7 +80,7 @@ absl::StatusOr<AttentionTaskPtr> SessionRunner::Prepare(Session& session,
   return PrepareSessionTask(
       engine_.engine(), MakeCall(session, c, call),
       {.limits = {},
-       .options = {},
+       .options = {.priority = call.priority},
        .check_reply = [](const AttentionPlan&) { return absl::OkStatus(); },
        .copy_inputs = [&c](AttentionTask& t) { CopyInputs(c, t); }});
 }

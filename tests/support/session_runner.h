@@ -29,6 +29,7 @@ class SessionRunner {
     std::optional<int64_t> expected_length = {};
     // The tensors' bytes stand for their hash.
     uint64_t fingerprint = 0;
+    Priority priority = Priority::kNormal;
   };
 
   // A task that is not submitted yet.

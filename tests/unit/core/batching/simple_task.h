@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "core/batching/task.h"
 
 namespace attn::test {
@@ -24,7 +25,7 @@ inline TaskPtr MakeTask(std::string name, const TaskFacts& facts) {
   return std::make_shared<SimpleTask>(std::move(name), facts);
 }
 
-inline std::vector<std::string> NamesOf(const std::vector<TaskPtr>& tasks) {
+inline std::vector<std::string> NamesOf(absl::Span<const TaskPtr> tasks) {
   std::vector<std::string> names;
   for (const TaskPtr& task : tasks) {
     names.push_back(static_cast<const SimpleTask&>(*task).name());

@@ -1,5 +1,6 @@
 #include "core/engine/active_batch.h"
 
+#include <memory>
 #include <set>
 #include <thread>
 #include <vector>
@@ -31,8 +32,10 @@ CaseOptions Sized(int64_t length) {
   return options;
 }
 
-ActiveBatch MakeBatch(std::vector<TaskPtr> tasks) {
-  return ActiveBatch({.tasks = std::move(tasks)});
+std::unique_ptr<ActiveBatch> MakeBatch(TaskList tasks) {
+  auto batch = std::make_unique<ActiveBatch>();
+  batch->Fill({.tasks = std::move(tasks)});
+  return batch;
 }
 
 // The items' units of the task, in order, must be 0..num_units once each.
@@ -48,10 +51,10 @@ void ExpectCovered(const ActiveBatch& batch, const AttentionTask& task) {
 }
 
 TEST(ActiveBatchTest, SmallTaskIsOneItem) {
-  const ActiveBatch batch = MakeBatch({MakeTask(Sized(8))});
-  ASSERT_EQ(batch.items().size(), 1u);
-  EXPECT_EQ(batch.items()[0].first_unit, 0);
-  EXPECT_EQ(batch.items()[0].last_unit, 2) << "one unit a head";
+  const auto batch = MakeBatch({MakeTask(Sized(8))});
+  ASSERT_EQ(batch->items().size(), 1u);
+  EXPECT_EQ(batch->items()[0].first_unit, 0);
+  EXPECT_EQ(batch->items()[0].last_unit, 2) << "one unit a head";
 }
 
 TEST(ActiveBatchTest, EveryUnitIsInExactlyOneItem) {
@@ -60,7 +63,7 @@ TEST(ActiveBatchTest, EveryUnitIsInExactlyOneItem) {
       CaseOptions options = Sized(length);
       options.num_q_heads = options.num_kv_heads = heads;
       const TaskPtr task = MakeTask(options);
-      ExpectCovered(MakeBatch({task}),
+      ExpectCovered(*MakeBatch({task}),
                     static_cast<const AttentionTask&>(*task));
     }
   }
@@ -70,19 +73,19 @@ TEST(ActiveBatchTest, LargeTaskIsCutIntoItemsOfBoundedCost) {
   CaseOptions options = Sized(1500);
   options.num_q_heads = options.num_kv_heads = 8;
   const TaskPtr task = MakeTask(options);
-  const ActiveBatch batch = MakeBatch({task});
-  EXPECT_GT(batch.items().size(), 8u);
+  const auto batch = MakeBatch({task});
+  EXPECT_GT(batch->items().size(), 8u);
   double sum = 0;
-  for (const WorkItem& item : batch.items()) sum += item.cost;
+  for (const WorkItem& item : batch->items()) sum += item.cost;
   EXPECT_NEAR(sum, task->facts().cost, 1e-6 * sum);
 }
 
 TEST(ActiveBatchTest, TaskWithoutUnitsGetsAnEmptyItem) {
   CaseOptions options;
   options.q_len = 0;
-  const ActiveBatch batch = MakeBatch({MakeTask(options)});
-  ASSERT_EQ(batch.items().size(), 1u);
-  EXPECT_EQ(batch.items()[0].first_unit, batch.items()[0].last_unit);
+  const auto batch = MakeBatch({MakeTask(options)});
+  ASSERT_EQ(batch->items().size(), 1u);
+  EXPECT_EQ(batch->items()[0].first_unit, batch->items()[0].last_unit);
 }
 
 TEST(ActiveBatchTest, UrgentItemsComeFirstThenLargeOnes) {
@@ -90,31 +93,44 @@ TEST(ActiveBatchTest, UrgentItemsComeFirstThenLargeOnes) {
   const TaskPtr large = MakeTask(Sized(150), Priority::kNormal);
   const TaskPtr low = MakeTask(Sized(180), Priority::kLow);
   const TaskPtr high = MakeTask(Sized(4), Priority::kHigh);
-  ActiveBatch batch = MakeBatch({low, small, large, high});
+  const auto batch = MakeBatch({low, small, large, high});
   std::vector<Task*> order;
-  while (const WorkItem* item = batch.Claim()) order.push_back(item->task);
+  while (const WorkItem* item = batch->Claim()) order.push_back(item->task);
   EXPECT_THAT(order, testing::ElementsAre(high.get(), large.get(), small.get(),
                                           low.get()));
 }
 
 TEST(ActiveBatchTest, ClaimEndsAndStaysEnded) {
-  ActiveBatch batch = MakeBatch({MakeTask(Sized(8))});
-  EXPECT_TRUE(batch.HasUnclaimed());
-  EXPECT_NE(batch.Claim(), nullptr);
-  EXPECT_FALSE(batch.HasUnclaimed());
-  EXPECT_THAT(batch.Claim(), IsNull());
-  EXPECT_THAT(batch.Claim(), IsNull());
+  const auto batch = MakeBatch({MakeTask(Sized(8))});
+  EXPECT_TRUE(batch->HasUnclaimed());
+  EXPECT_NE(batch->Claim(), nullptr);
+  EXPECT_FALSE(batch->HasUnclaimed());
+  EXPECT_THAT(batch->Claim(), IsNull());
+  EXPECT_THAT(batch->Claim(), IsNull());
+}
+
+TEST(ActiveBatchTest, ClearedBatchHoldsNoTaskAndTakesOthers) {
+  const TaskPtr first = MakeTask(Sized(200));
+  const auto batch = MakeBatch({first});
+  while (batch->Claim() != nullptr) continue;
+  batch->Clear();
+  EXPECT_EQ(first.use_count(), 1);
+  EXPECT_FALSE(batch->HasUnclaimed());
+  const TaskPtr second = MakeTask(Sized(8));
+  batch->Fill({.tasks = {second}});
+  ASSERT_EQ(batch->items().size(), 1u);
+  EXPECT_EQ(batch->Claim()->task, second.get());
 }
 
 TEST(ActiveBatchTest, ConcurrentClaimsAreDisjoint) {
-  std::vector<TaskPtr> tasks;
+  TaskList tasks;
   for (int i = 0; i < 1000; ++i) tasks.push_back(MakeTask(Sized(1)));
-  ActiveBatch batch = MakeBatch(tasks);
+  const auto batch = MakeBatch(tasks);
   std::vector<const WorkItem*> claimed[2];
   std::vector<std::thread> threads;
   for (auto& mine : claimed) {
     threads.emplace_back([&] {
-      while (const WorkItem* item = batch.Claim()) mine.push_back(item);
+      while (const WorkItem* item = batch->Claim()) mine.push_back(item);
     });
   }
   for (std::thread& thread : threads) thread.join();

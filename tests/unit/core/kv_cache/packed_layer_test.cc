@@ -37,9 +37,10 @@ TokenIds Joined(TokenIds a, const TokenIds& b) {
 // The bytes of all pages.
 std::vector<std::byte> BytesOf(const KvSnapshot& snapshot) {
   std::vector<std::byte> bytes;
-  for (size_t i = 0; i < snapshot.pages.size(); ++i) {
-    bytes.insert(bytes.end(), snapshot.pages[i],
-                 snapshot.pages[i] + kFormat.BytesOf(snapshot.forms[i]));
+  const ShownPages& pages = *snapshot.pages;
+  for (size_t i = 0; i < pages.data.size(); ++i) {
+    bytes.insert(bytes.end(), pages.data[i],
+                 pages.data[i] + kFormat.BytesOf(pages.forms[i]));
   }
   return bytes;
 }
