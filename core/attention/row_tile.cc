@@ -14,6 +14,9 @@ namespace {
 
 constexpr double kLn4 = 1.38629436111989061883;
 
+// Short beside a tile of 256, long enough for the matrix library.
+constexpr int64_t kStripKeys = 64;
+
 double Exp4(double x) { return std::exp2(2 * x); }
 
 }  // namespace
@@ -117,8 +120,34 @@ absl::Status RowTile::VisitKeys() {
                      });
 }
 
+RowTile::Strips RowTile::StripsOf(int64_t first_key, int64_t num_keys) const {
+  const KeyRange keys{first_key, first_key + num_keys};
+  const KeyRange* begin = ranges_;
+  const KeyRange* end = begin + num_rows();
+  const bool is_whole = std::all_of(begin, end, [&](const KeyRange& range) {
+    return range.first <= keys.first && keys.last <= range.last;
+  });
+  if (is_whole) return {{.num_keys = num_keys, .rows = {0, num_rows()}}};
+  Strips strips;
+  for (int64_t column = 0; column < num_keys; column += kStripKeys) {
+    const int64_t n = std::min(kStripKeys, num_keys - column);
+    const int64_t first = first_key + column;
+    const auto sees = [&](const KeyRange& range) {
+      return range.first < first + n && first < range.last;
+    };
+    const KeyRange* from = std::find_if(begin, end, sees);
+    const KeyRange* to = end;
+    while (to > from && !sees(to[-1])) --to;
+    if (from == to) continue;
+    strips.push_back(
+        {.column = column, .num_keys = n, .rows = {from - begin, to - begin}});
+  }
+  return strips;
+}
+
 absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
-  ATTN_RETURN_IF_ERROR(Score(first_key, num_keys));
+  const Strips strips = StripsOf(first_key, num_keys);
+  ATTN_RETURN_IF_ERROR(Score(first_key, num_keys, strips));
   for (const Member& member : members_) {
     member.stage.Bias(ranges_ + member.first, first_key, num_keys,
                       scores_ + member.first * tile_keys_, tile_keys_);
@@ -131,15 +160,17 @@ absl::Status RowTile::VisitTile(int64_t first_key, int64_t num_keys) {
                .sum = sum_,
                .rescale = rescale_});
   Rescale();
-  return WeighValues(first_key, num_keys);
+  return WeighValues(first_key, num_keys, strips);
 }
 
 // scores = query * key
-absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
+absl::Status RowTile::Score(int64_t first_key, int64_t num_keys,
+                            const Strips& strips) {
+  const int64_t dim = p_.query.dim;
   GemmShape shape{.m = num_rows(),
                   .n = num_keys,
-                  .k = p_.query.dim,
-                  .lda = p_.query.dim,
+                  .k = dim,
+                  .lda = dim,
                   .ldb = kPageTokens,
                   .ldc = tile_keys_};
   if (gemm_.TakesStored()) {
@@ -151,17 +182,27 @@ absl::Status RowTile::Score(int64_t first_key, int64_t num_keys) {
   PackKeyTile(p_, first_key, num_keys,
               {.widened = widened_, .packed = panel_, .stride = tile_keys_});
   shape.ldb = tile_keys_;
-  return gemm_.Multiply(shape, query_, panel_, scores_, /*accumulate=*/false);
+  for (const Strip& strip : strips) {
+    shape.m = strip.rows.size();
+    shape.n = strip.num_keys;
+    float* scores = scores_ + strip.rows.first * tile_keys_ + strip.column;
+    ATTN_RETURN_IF_ERROR(gemm_.Multiply(shape, query_ + strip.rows.first * dim,
+                                        panel_ + strip.column, scores,
+                                        /*accumulate=*/false));
+  }
+  return absl::OkStatus();
 }
 
 // accumulated += weights * value
-absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
+absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys,
+                                  const Strips& strips) {
+  const int64_t dim = p_.value.dim;
   GemmShape shape{.m = num_rows(),
-                  .n = p_.value.dim,
+                  .n = dim,
                   .k = num_keys,
                   .lda = tile_keys_,
-                  .ldb = p_.value.dim,
-                  .ldc = p_.value.dim};
+                  .ldb = dim,
+                  .ldc = dim};
   if (gemm_.TakesStored() && !looks_at_values_) {
     if (const auto stored = StoredValues(p_, first_key, num_keys)) {
       return gemm_.MultiplyStored(shape, scores_, *stored, accumulated_,
@@ -169,16 +210,23 @@ absl::Status RowTile::WeighValues(int64_t first_key, int64_t num_keys) {
     }
   }
   const ValueTile value = PackValueTile(p_, first_key, num_keys, panel_);
-  if (looks_at_values_ &&
-      !AreFinite(value.data, num_keys, p_.value.dim, value.stride)) {
+  if (looks_at_values_ && !AreFinite(value.data, num_keys, dim, value.stride)) {
     for (const Member& member : members_) {
       WeighAllowedValues(member, value, first_key, num_keys);
     }
     return absl::OkStatus();
   }
   shape.ldb = value.stride;
-  return gemm_.Multiply(shape, scores_, value.data, accumulated_,
-                        /*accumulate=*/true);
+  for (const Strip& strip : strips) {
+    shape.m = strip.rows.size();
+    shape.k = strip.num_keys;
+    const int64_t row = strip.rows.first;
+    ATTN_RETURN_IF_ERROR(gemm_.Multiply(
+        shape, scores_ + row * tile_keys_ + strip.column,
+        value.data + strip.column * value.stride, accumulated_ + row * dim,
+        /*accumulate=*/true));
+  }
+  return absl::OkStatus();
 }
 
 // The same for a tile that holds NaN or infinity: a product would multiply them
@@ -249,7 +297,8 @@ void RowTile::WriteRows(const Member& member) {
 // A second walk, with the final maximum and denominator known.
 absl::Status RowTile::WalkAgain(const KeyRange& keys) {
   return ForEachTile(keys, [this](int64_t key, int64_t num_keys) {
-    ATTN_RETURN_IF_ERROR(Score(key, num_keys));
+    const Strips whole = {{.num_keys = num_keys, .rows = {0, num_rows()}}};
+    ATTN_RETURN_IF_ERROR(Score(key, num_keys, whole));
     for (int64_t r = 0; r < num_rows(); ++r) FinishRow(r, key, num_keys);
     return absl::OkStatus();
   });

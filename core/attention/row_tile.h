@@ -71,6 +71,16 @@ class RowTile {
     ScoreStage stage;
   };
 
+  // Columns of a tile and the rows between the first and the last that see some
+  // of them: where rows see different keys (causal, windows), the others need
+  // no product. Their scores are whatever was there, until Bias forbids them.
+  struct Strip {
+    int64_t column = 0;
+    int64_t num_keys = 0;
+    RowRange rows;
+  };
+  using Strips = absl::InlinedVector<Strip, 4>;
+
   int64_t num_rows() const { return members_.back().last(); }
   // Of one share, where weights or top keys are wanted; else what all see.
   const Member& front() const { return members_.front(); }
@@ -81,8 +91,10 @@ class RowTile {
   absl::Status ForEachTile(const KeyRange& keys, const Visit& visit);
   absl::Status VisitKeys();
   absl::Status VisitTile(int64_t first_key, int64_t num_keys);
-  absl::Status Score(int64_t first_key, int64_t num_keys);
-  absl::Status WeighValues(int64_t first_key, int64_t num_keys);
+  Strips StripsOf(int64_t first_key, int64_t num_keys) const;
+  absl::Status Score(int64_t first_key, int64_t num_keys, const Strips& strips);
+  absl::Status WeighValues(int64_t first_key, int64_t num_keys,
+                           const Strips& strips);
   void WeighAllowedValues(const Member& member, const ValueTile& values,
                           int64_t first_key, int64_t num_keys);
   void Rescale();

@@ -76,8 +76,8 @@ struct Part {
   bool accumulate;
 };
 
-// kNumRows rows times kNumVectors vectors of columns, over some rows of B.
-template <int kNumRows, int kNumVectors, typename T>
+// NumRows rows times NumVectors vectors of columns, over some rows of B.
+template <int NumRows, int NumVectors, typename T>
 HWY_INLINE void Block(const Part<T>& part, int64_t row, int64_t column,
                       Depth depth) {
   const FloatTag tag;
@@ -86,9 +86,9 @@ HWY_INLINE void Block(const Part<T>& part, int64_t row, int64_t column,
   const float* a = part.a + row * s.lda;
   float* c = part.c + row * s.ldc + column;
   const bool accumulates = part.accumulate || depth.first > 0;
-  Floats sums[kNumRows][kNumVectors];
-  ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
-    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+  Floats sums[NumRows][NumVectors];
+  ATTN_UNROLL for (int r = 0; r < NumRows; ++r) {
+    ATTN_UNROLL for (int v = 0; v < NumVectors; ++v) {
       sums[r][v] = accumulates ? hn::LoadU(tag, c + r * s.ldc + v * lanes)
                                : hn::Zero(tag);
     }
@@ -97,35 +97,35 @@ HWY_INLINE void Block(const Part<T>& part, int64_t row, int64_t column,
   const bool fetches = row == 0 && part.b.next != nullptr;
   for (int64_t k = depth.first; k < depth.last; ++k) {
     if (fetches) part.b.FetchAhead(k, column);
-    Floats b[kNumVectors];
-    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+    Floats b[NumVectors];
+    ATTN_UNROLL for (int v = 0; v < NumVectors; ++v) {
       b[v] = part.b.Load(k, column + v * lanes);
     }
-    ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
+    ATTN_UNROLL for (int r = 0; r < NumRows; ++r) {
       const auto factor = hn::Set(tag, a[r * s.lda + k]);
-      ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+      ATTN_UNROLL for (int v = 0; v < NumVectors; ++v) {
         sums[r][v] = hn::MulAdd(factor, b[v], sums[r][v]);
       }
     }
   }
-  ATTN_UNROLL for (int r = 0; r < kNumRows; ++r) {
-    ATTN_UNROLL for (int v = 0; v < kNumVectors; ++v) {
+  ATTN_UNROLL for (int r = 0; r < NumRows; ++r) {
+    ATTN_UNROLL for (int v = 0; v < NumVectors; ++v) {
       hn::StoreU(sums[r][v], tag, c + r * s.ldc + v * lanes);
     }
   }
 }
 
 // The last columns, fewer than a vector: through padded copies of B's rows.
-template <int kNumRows, typename T>
+template <int NumRows, typename T>
 void LastColumns(const Part<T>& part, int64_t row, int64_t column,
                  Depth depth) {
   const GemmShape& s = part.shape;
   const int64_t n = s.n - column;
   HWY_ALIGN T rest[HWY_MAX_BYTES / sizeof(float)] = {};
-  HWY_ALIGN float sums[kNumRows][HWY_MAX_BYTES / sizeof(float)] = {};
+  HWY_ALIGN float sums[NumRows][HWY_MAX_BYTES / sizeof(float)] = {};
   float* c = part.c + row * s.ldc + column;
   const bool accumulates = part.accumulate || depth.first > 0;
-  for (int r = 0; r < kNumRows && accumulates; ++r) {
+  for (int r = 0; r < NumRows && accumulates; ++r) {
     std::copy(c + r * s.ldc, c + r * s.ldc + n, sums[r]);
   }
   Matrix<T> b = part.b;
@@ -134,29 +134,29 @@ void LastColumns(const Part<T>& part, int64_t row, int64_t column,
   for (int64_t k = depth.first; k < depth.last; ++k) {
     const T* from = part.b.data + k * s.ldb + column;
     std::copy(from, from + n, rest);
-    for (int r = 0; r < kNumRows; ++r) {
+    for (int r = 0; r < NumRows; ++r) {
       const auto factor = hn::Set(FloatTag(), part.a[(row + r) * s.lda + k]);
       const auto sum = hn::Load(FloatTag(), sums[r]);
       hn::Store(hn::MulAdd(factor, b.Load(k, 0), sum), FloatTag(), sums[r]);
     }
   }
-  for (int r = 0; r < kNumRows; ++r) {
+  for (int r = 0; r < NumRows; ++r) {
     std::copy(sums[r], sums[r] + n, c + r * s.ldc);
   }
 }
 
-template <int kNumRows, typename T>
+template <int NumRows, typename T>
 void Rows(const Part<T>& part, int64_t row, Depth depth) {
   const int64_t lanes = NumLanes();
   const int64_t n = part.shape.n;
   int64_t column = 0;
   for (; column + kVectors * lanes <= n; column += kVectors * lanes) {
-    Block<kNumRows, kVectors>(part, row, column, depth);
+    Block<NumRows, kVectors>(part, row, column, depth);
   }
   for (; column + lanes <= n; column += lanes) {
-    Block<kNumRows, 1>(part, row, column, depth);
+    Block<NumRows, 1>(part, row, column, depth);
   }
-  if (column < n) LastColumns<kNumRows>(part, row, column, depth);
+  if (column < n) LastColumns<NumRows>(part, row, column, depth);
 }
 
 template <typename T>

@@ -36,7 +36,7 @@ class BlockPool {
 template <typename T>
 class BlockAllocator {
  public:
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): std's.
 
   explicit BlockAllocator(std::shared_ptr<BlockPool> pool)
       : pool_(std::move(pool)) {}
