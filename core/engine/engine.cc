@@ -267,7 +267,20 @@ bool Engine::AwaitBatch(Worker& worker) {
     FormBatch();
     mutex_.Lock();
     is_forming_ = false;
+    WakeOthers();
+  }
+}
+
+// Wakes those that have something to do beside the calling worker, and no
+// others: a wake-up costs more than a small item.
+void Engine::WakeOthers() {
+  // For the items beyond the caller's own, and for what was queued meanwhile.
+  auto wanted = active_ == nullptr ? 0 : std::ssize(active_->batch.items()) - 1;
+  if (scheduler_.size() > 0) ++wanted;
+  if (wanted > 1) {
     work_.SignalAll();
+  } else if (wanted == 1) {
+    work_.Signal();
   }
 }
 

@@ -122,6 +122,7 @@ class Engine {
   SharedBatch* TakeIdleBatch();
   bool AwaitBatch(Worker& worker);
   void FormBatch();
+  void WakeOthers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunItem(const WorkItem& item, ScratchArena& arena);
   void RunGroupItem(const WorkItem& item, ScratchArena& arena);
   absl::Status RunUnits(const WorkItem& item, ScratchArena& arena);

@@ -1,12 +1,14 @@
 // attn_bench: prints one table of figures and may write them as flat JSON. It
 // reports, and never fails on a figure.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <string>
 
+#include "tests/bench/echo_server.h"
 #include "tests/bench/figure.h"
 
 namespace attn::bench {
@@ -45,8 +47,8 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
 
 Figures AllFigures() {
   Figures all;
-  for (const Figures& some :
-       {PrefillFigures(), DecodeFigures(), EngineFigures(), WireFigures()}) {
+  for (const Figures& some : {PrefillFigures(), DecodeFigures(),
+                              EngineFigures(), WireFigures(), ServeFigures()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;
@@ -98,6 +100,9 @@ int Run(const Arguments& arguments) {
 }  // namespace attn::bench
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], "--echo-server") == 0) {
+    attn::bench::ServeEcho(std::atoll(argv[2]));
+  }
   attn::bench::Arguments arguments;
   if (!attn::bench::Parse(argc, argv, arguments)) {
     std::cerr << attn::bench::kUsage;

@@ -29,6 +29,7 @@ Figures PrefillFigures();
 Figures DecodeFigures();
 Figures EngineFigures();
 Figures WireFigures();
+Figures ServeFigures();
 
 struct Measured {
   double median = 0;

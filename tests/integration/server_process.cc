@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 
 #include "absl/time/clock.h"
@@ -134,6 +135,15 @@ int64_t ServerProcess::ResidentBytes() const {
   int64_t resident = 0;
   statm >> total >> resident;
   return resident * sysconf(_SC_PAGE_SIZE);
+}
+
+double ServerProcess::CpuSeconds() const {
+  timespec time{};
+  clockid_t clock = 0;
+  ATTN_CHECK(clock_getcpuclockid(pid_, &clock) == 0 &&
+             clock_gettime(clock, &time) == 0);
+  return static_cast<double>(time.tv_sec) +
+         static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 }  // namespace attn::test

@@ -39,8 +39,9 @@ class ServerProcess {
   bool IsRunning();
   // The exit code, or -1 for death by a signal; waits for it.
   int Wait();
-  // Resident memory in bytes.
+  // Resident memory in bytes; CPU time since its start.
   int64_t ResidentBytes() const;
+  double CpuSeconds() const;
 
  private:
   void AwaitServing();

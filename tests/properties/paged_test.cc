@@ -1,5 +1,8 @@
 // Keys and values in pages give the bytes that contiguous ones give, by every
 // kernel, at every page edge, with every option.
+#include <cmath>
+
+#include "core/tensor/conversions.h"
 #include "gtest/gtest.h"
 #include "tests/support/kernel_runner.h"
 #include "tests/support/named_option.h"
@@ -51,6 +54,32 @@ TEST(PagedTest, EqualsContiguousWithEveryOption) {
     if (options.params.rope.has_value()) continue;
     options.kv_lengths.clear();
     ExpectEqual(MakeCase(options), option.name);
+  }
+}
+
+// Row 0 sees less than the last one; the poison stands between.
+TEST(PagedTest, NanAndInfinityReachTheRowsThatTheyReachInContiguousValues) {
+  constexpr int64_t kPoisoned = 90;
+  for (const DataType dtype :
+       {DataType::kF32, DataType::kF16, DataType::kBF16}) {
+    for (const float poison : {NAN, INFINITY, -INFINITY}) {
+      CaseOptions options;
+      options.dtype = dtype;
+      options.q_len = 8;
+      options.kv_len = 200;
+      options.params.causal_offset = kPoisoned - 4;
+      options.params.causal = CausalMode::kTopLeft;
+      AttentionCase c = MakeCase(options);
+      const int64_t row_bytes = options.value_head_dim * ElementBytes(dtype);
+      ConvertFromF32(&poison, 1, dtype, c.value.data() + kPoisoned * row_bytes);
+      ExpectEqual(c, std::to_string(poison));
+      const AttentionOutputs got =
+          RunPaged(c, DefaultGemm(), KernelKind::kDecode);
+      const auto output = ToFloats(dtype, got.output);
+      EXPECT_TRUE(std::isfinite(output.front()));
+      EXPECT_FALSE(std::isfinite(
+          output[static_cast<size_t>(7 * options.value_head_dim)]));
+    }
   }
 }
 

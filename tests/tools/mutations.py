@@ -166,7 +166,7 @@ TABLE = [Mutation(option, what, file, text, replacement) for option, what, file,
 
 # From the quickest to the slowest.
 PROGRAMS = ["unit/core/core_tensor_test", "unit/core/core_attention_test", "conformance/poison_test",
-            "unit/core/core_kv_cache_test", "properties/merge_test", "properties/packed_test",
+            "unit/core/core_kv_cache_test", "properties/merge_test", "properties/packed_test", "properties/paged_test",
             "conformance/kernel_test"]
 TIMEOUT_SECONDS = 300
 

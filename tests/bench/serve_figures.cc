@@ -1,0 +1,282 @@
+// The real server over loopback, clients on the same CPUs: against a bare echo
+// of the same bytes, against the engine in process, and under overload.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "attn/v1/attention.pb.h"
+#include "attn/v1/session.pb.h"
+#include "core/base/check.h"
+#include "core/tensor/conversions.h"
+#include "tests/bench/echo_server.h"
+#include "tests/bench/figure.h"
+#include "tests/bench/raw_calls.h"
+#include "tests/integration/server_process.h"
+#include "tests/support/engine_runner.h"
+#include "tests/support/random.h"
+#include "tests/support/session_runner.h"
+
+namespace attn::bench {
+namespace {
+
+using std::chrono::duration;
+using std::chrono::milliseconds;
+using test::ServerProcess;
+
+constexpr char kAttend[] = "/attn.v1.AttentionService/Attend";
+constexpr char kAttendBatch[] = "/attn.v1.AttentionService/AttendBatch";
+constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+
+// [1, heads, length, dim] of random numbers.
+void Fill(v1::Tensor& tensor, DataType dtype, int64_t heads, int64_t length,
+          int64_t dim) {
+  tensor.set_dtype(dtype == DataType::kBF16 ? v1::DATA_TYPE_BF16
+                                            : v1::DATA_TYPE_F32);
+  for (const int64_t n : {int64_t{1}, heads, length, dim}) tensor.add_shape(n);
+  test::Random random(static_cast<uint64_t>(heads * length + dim));
+  const std::vector<std::byte> bytes =
+      test::RandomTensor(dtype, heads * length * dim, random);
+  tensor.set_data(bytes.data(), bytes.size());
+}
+
+// A session of one layer with `length` tokens.
+void MakeSession(const std::string& address, const std::string& id,
+                 int64_t kv_heads, int64_t dim, int64_t length) {
+  v1::CreateSessionRequest create;
+  create.set_session_id(id);
+  create.mutable_spec()->set_num_layers(1);
+  create.mutable_spec()->set_num_kv_heads(static_cast<uint32_t>(kv_heads));
+  create.mutable_spec()->set_head_dim(static_cast<uint32_t>(dim));
+  create.mutable_spec()->set_kv_dtype(v1::KV_DTYPE_BF16);
+  v1::Session session;
+  CallOnce(address, "/attn.v1.SessionService/CreateSession", create, session);
+  v1::AppendKvRequest append;
+  append.mutable_session()->set_session_id(id);
+  Fill(*append.mutable_key(), DataType::kBF16, kv_heads, length, dim);
+  *append.mutable_value() = append.key();
+  v1::AppendKvResponse reply;
+  CallOnce(address, "/attn.v1.SessionService/AppendKv", append, reply);
+}
+
+v1::AttendRequest QueryOf(const std::string& session_id, int64_t heads,
+                          int64_t dim) {
+  v1::AttendRequest request;
+  request.mutable_session()->set_session_id(session_id);
+  Fill(*request.mutable_query(), DataType::kF32, heads, 1, dim);
+  return request;
+}
+
+// 64 connections, each with a query of 8 heads over a session of its own.
+RawLoad SessionQueries(const std::string& address, int64_t tokens) {
+  RawLoad load{.address = address, .method = kAttend, .requests = {}};
+  for (int i = 0; i < 64; ++i) {
+    const std::string id = "s" + std::to_string(i);
+    MakeSession(address, id, 8, 64, tokens);
+    load.requests.push_back(QueryOf(id, 8, 64).SerializeAsString());
+  }
+  return load;
+}
+
+class Small {
+ public:
+  Small()
+      : load_(SessionQueries(server_.grpc_address(), 128)),
+        echo_(ReplyBytes(load_)),
+        calls_(load_),
+        echoes_({echo_.address(), "/bench.Echo/Echo", load_.requests}) {}
+
+  double RateOverEcho() {
+    constexpr duration<double> kTime(0.5);
+    const double before = echoes_.CallsPerSecond(kTime);
+    const double rate = calls_.CallsPerSecond(kTime);
+    return rate / ((before + echoes_.CallsPerSecond(kTime)) / 2);
+  }
+
+ private:
+  ServerProcess server_;
+  const RawLoad load_;
+  EchoProcess echo_;
+  Connections calls_;
+  Connections echoes_;
+};
+
+// 64 sessions of 4096 tokens, 8 KV heads, 4 query heads each: a token for all
+// in one AttendBatch, over the same by the engine in process.
+class DecodeStep {
+ public:
+  DecodeStep() : runner_(int64_t{3} << 30) {
+    v1::AttendBatchRequest batch;
+    const test::AttentionCase past = Case(kTokens, kKvHeads);
+    for (uint64_t i = 0; i < 64; ++i) {
+      const std::string id = "d" + std::to_string(i);
+      MakeSession(server_.grpc_address(), id, kKvHeads, kDim, kTokens);
+      v1::AttendRequest& request = *batch.add_requests();
+      request = QueryOf(id, kKvHeads * 4, kDim);
+      Fill(*request.mutable_key(), DataType::kF32, kKvHeads, 1, kDim);
+      *request.mutable_value() = request.key();
+      sessions_.push_back(runner_.Create(past, KvDtype::kBF16));
+      ATTN_CHECK(runner_.Append(*sessions_.back(), past, {}).ok());
+      tokens_.push_back(Case(1, kKvHeads * 4));
+    }
+    calls_ = std::make_unique<Connections>(RawLoad{
+        server_.grpc_address(), kAttendBatch, {batch.SerializeAsString()}});
+  }
+
+  double Efficiency() {
+    const double in_process = 1 / SecondsOf([this] {
+                                for (int i = 0; i < kSteps; ++i) {
+                                  for (const auto& answer : runner_.AttendAll(
+                                           sessions_, tokens_, {})) {
+                                    ATTN_CHECK(answer.ok());
+                                  }
+                                }
+                              }) *
+                              kSteps;
+    return calls_->CallsPerSecond(duration<double>(0.5)) / in_process;
+  }
+
+ private:
+  static constexpr int64_t kTokens = 4096;
+  static constexpr int64_t kKvHeads = 8;
+  static constexpr int64_t kDim = 128;
+  static constexpr int kSteps = 10;
+
+  static test::AttentionCase Case(int64_t length, int64_t heads) {
+    test::CaseOptions options;
+    options.num_q_heads = heads;
+    options.num_kv_heads = kKvHeads;
+    options.q_len = options.kv_len = length;
+    options.head_dim = options.value_head_dim = kDim;
+    return test::MakeCase(options);
+  }
+
+  ServerProcess server_{{"--kv-memory", "3GiB"}};
+  test::SessionRunner runner_;
+  std::vector<SessionPtr> sessions_;
+  std::vector<test::AttentionCase> tokens_;
+  std::unique_ptr<Connections> calls_;
+};
+
+// S 2048, 16 heads, bf16: the CPU time that the engine takes in process over
+// the server's.
+class LongQuery {
+ public:
+  LongQuery() : engine_(2) {
+    test::CaseOptions options;
+    options.num_q_heads = options.num_kv_heads = 16;
+    options.q_len = options.kv_len = 2048;
+    options.head_dim = options.value_head_dim = 128;
+    options.dtype = DataType::kBF16;
+    case_ = std::make_unique<test::AttentionCase>(test::MakeCase(options));
+    v1::AttendRequest request;
+    Fill(*request.mutable_query(), DataType::kBF16, 16, 2048, 128);
+    *request.mutable_key() = *request.mutable_value() = request.query();
+    calls_ = std::make_unique<Connections>(RawLoad{
+        server_.grpc_address(), kAttend, {request.SerializeAsString()}});
+  }
+
+  double Efficiency() {
+    const double engine_start = OwnCpuSeconds();
+    for (int i = 0; i < 4; ++i) ATTN_CHECK(engine_.Run({case_.get()})[0].ok());
+    const double engine = (OwnCpuSeconds() - engine_start) / 4;
+    const double server_start = server_.CpuSeconds();
+    constexpr double kSeconds = 0.5;
+    const double rate = calls_->CallsPerSecond(duration<double>(kSeconds));
+    // One call more than was counted is answered in the end.
+    const double num_calls = std::round(rate * kSeconds) + 1;
+    return engine * num_calls / (server_.CpuSeconds() - server_start);
+  }
+
+ private:
+  static double OwnCpuSeconds() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const auto seconds = [](const timeval& time) {
+      return static_cast<double>(time.tv_sec) +
+             static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+
+  ServerProcess server_;
+  test::EngineRunner engine_;
+  std::unique_ptr<test::AttentionCase> case_;
+  std::unique_ptr<Connections> calls_;
+};
+
+// Queries over sessions of 16384 tokens, half as many again as can be answered,
+// each with 200 ms to live; and Check calls meanwhile.
+class Overload {
+ public:
+  Overload() : calls_(SessionQueries(server_.grpc_address(), 16384)) {}
+
+  double Goodput() {
+    const double capacity = calls_.CallsPerSecond(duration<double>(1));
+    std::atomic<bool> is_over = false;
+    std::vector<double> checks;
+    std::thread checker([&] {
+      Connections health({server_.grpc_address(), kHealthCheck, {""}});
+      while (!is_over) {
+        const auto start = std::chrono::steady_clock::now();
+        health.CallsPerSecond(duration<double>(0));
+        checks.push_back(duration<double, std::milli>(
+                             std::chrono::steady_clock::now() - start)
+                             .count());
+        std::this_thread::sleep_for(milliseconds(5));
+      }
+    });
+    const double good = calls_.GoodCallsPerSecond(
+        1.5 * capacity, milliseconds(200), duration<double>(4));
+    is_over = true;
+    checker.join();
+    std::sort(checks.begin(), checks.end());
+    health_p99_ms_ = checks[checks.size() * 99 / 100];
+    return good / capacity;
+  }
+  // Of the last Goodput().
+  double HealthP99() {
+    Goodput();
+    return health_p99_ms_;
+  }
+
+ private:
+  ServerProcess server_{{"--kv-memory", "4GiB"}};
+  Connections calls_;
+  double health_p99_ms_ = 0;
+};
+
+template <typename Load>
+std::shared_ptr<Lazy<Load>> MakeLazy() {
+  return std::make_shared<Lazy<Load>>([] { return std::make_unique<Load>(); });
+}
+
+}  // namespace
+
+Figures ServeFigures() {
+  auto small = MakeLazy<Small>();
+  auto decode = MakeLazy<DecodeStep>();
+  auto prefill = MakeLazy<LongQuery>();
+  auto overload = MakeLazy<Overload>();
+  return {
+      {"serve.small.rps_vs_echo",
+       "64 clients, 8 heads over 128 tokens, over an echo of the bytes",
+       Goal::kAtLeast, 0.85, [small] { return (**small).RateOverEcho(); }},
+      {"serve.decode.efficiency",
+       "64 sessions of 4096 tokens by AttendBatch, over the engine",
+       Goal::kAtLeast, 0.85, [decode] { return (**decode).Efficiency(); }},
+      {"serve.prefill.efficiency.s2048",
+       "16 heads, bf16: CPU of the engine over CPU of the server",
+       Goal::kAtLeast, 0.85, [prefill] { return (**prefill).Efficiency(); }},
+      {"serve.overload.goodput",
+       "open loop at 150 %, answered within 200 ms over capacity",
+       Goal::kAtLeast, 0.95, [overload] { return (**overload).Goodput(); }},
+      {"serve.health_p99_ms", "Check under that overload", Goal::kAtMost, 20,
+       [overload] { return (**overload).HealthP99(); }}};
+}
+
+}  // namespace attn::bench
