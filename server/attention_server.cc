@@ -30,6 +30,8 @@ namespace {
 EngineOptions EngineOptionsOf(const ServerConfig& config) {
   EngineOptions options;
   options.num_workers = config.workers > 0 ? config.workers : UsableCpus();
+  options.pins_workers = config.pin_workers;
+  options.max_spin = config.worker_spin;
   options.admission = {.max_queue_tasks = config.max_queue_tasks,
                        .max_queue_bytes = config.max_queue_bytes,
                        .max_queue_wait = config.max_queue_wait,

@@ -23,6 +23,10 @@ struct ServerConfig {
 
   // Compute threads; 0 takes the CPUs that cgroup quota and cpuset give.
   int workers = 0;
+  // Each worker on a CPU of its own; and how long it looks for work before it
+  // sleeps. Both for machines that are the server's alone.
+  bool pin_workers = false;
+  Duration worker_spin{};
   // The highest instruction set to use. kAuto is best but for comparisons.
   Isa max_isa = Isa::kAuto;
 

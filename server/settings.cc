@@ -174,6 +174,16 @@ void AddNetworkAndCompute(std::vector<Setting>& settings) {
       {"workers", kCompute,
        "Compute threads; 0 takes the CPUs that cgroup quota and cpuset give."},
       &ServerConfig::workers, {.min = 0, .max = 1024}));
+  settings.push_back(
+      SwitchSetting({"pin-workers", kCompute,
+                     "Keep each worker on a CPU of its own; for a machine that "
+                     "is the server's alone."},
+                    &ServerConfig::pin_workers));
+  settings.push_back(DurationSetting(
+      {"worker-spin", kCompute,
+       "How long a worker without work looks for more before it sleeps: lower "
+       "latency for a busy CPU."},
+      &ServerConfig::worker_spin, {Duration::zero(), milliseconds(10)}));
   settings.push_back(ChoiceSetting<Isa>(
       {"max-isa", kCompute,
        "Highest instruction set to use: auto, avx512 or avx2."},

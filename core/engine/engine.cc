@@ -5,6 +5,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "core/base/check.h"
+#include "core/base/cpu_affinity.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/base/thread_priority.h"
@@ -32,6 +33,13 @@ TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
           .num_query_tokens = g.q_len == 0 ? 0 : g.batch_size * g.q_len,
           .kind = g.q_len <= kMaxDecodeQueryLength ? TaskKind::kDecode
                                                    : TaskKind::kPrefill};
+}
+
+// Lets the other thread of the core, and who must be heard of, go first.
+void CpuRelax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
 }
 
 absl::Status StatusOf(Outcome outcome) {
@@ -84,13 +92,17 @@ Engine::Engine(const EngineOptions& options, std::unique_ptr<TileGemm> gemm,
     : clock_(clock),
       metrics_(metrics),
       gemm_(std::move(gemm)),
+      max_spin_(options.max_spin),
       pool_(options.max_pool_bytes),
       task_memory_(std::make_shared<BlockPool>(kKeptTasks)),
       admission_(options.admission, metrics),
       scheduler_(options.batching) {
   ATTN_CHECK(options.num_workers >= 1);
   for (int i = 0; i < options.num_workers; ++i) {
-    workers_.emplace_back([this] { Work(); });
+    workers_.emplace_back([this, i, pins = options.pins_workers] {
+      if (pins) PinToCpu(i);
+      Work();
+    });
   }
 }
 
@@ -100,6 +112,7 @@ Engine::~Engine() {
   {
     absl::MutexLock lock(&mutex_);
     is_stopping_ = true;
+    ++num_events_;
     work_.SignalAll();
   }
   for (std::thread& worker : workers_) worker.join();
@@ -136,6 +149,7 @@ void Engine::Enqueue(Submission submission) {
 void Engine::Submit(const AttentionTaskPtr& task, Done done) {
   Enqueue({task, std::move(done)});
   absl::MutexLock lock(&mutex_);
+  ++num_events_;
   work_.Signal();
 }
 
@@ -143,6 +157,7 @@ void Engine::SubmitTogether(std::vector<Submission> submissions) {
   if (submissions.empty()) return;
   for (Submission& submission : submissions) Enqueue(std::move(submission));
   absl::MutexLock lock(&mutex_);
+  ++num_events_;
   work_.Signal();
 }
 
@@ -164,6 +179,7 @@ void Engine::StartDraining() {
   admission_.StartDraining();
   scheduler_.StartDraining();
   absl::MutexLock lock(&mutex_);
+  ++num_events_;
   work_.SignalAll();
 }
 
@@ -254,7 +270,7 @@ bool Engine::AwaitBatch(Worker& worker) {
     if (is_stopping_) return false;
     const std::optional<TimePoint> ready = scheduler_.ReadyTime();
     if (is_forming_ || !ready.has_value()) {
-      work_.Wait(&mutex_);
+      if (!SpinForWork()) work_.Wait(&mutex_);
       continue;
     }
     const Duration wait = *ready - clock_.Now();
@@ -267,8 +283,21 @@ bool Engine::AwaitBatch(Worker& worker) {
     FormBatch();
     mutex_.Lock();
     is_forming_ = false;
+    ++num_events_;
     WakeOthers();
   }
+}
+
+// Whether something came while the worker looked, without the lock, for no
+// longer than it may.
+bool Engine::SpinForWork() {
+  if (max_spin_ == Duration{}) return false;
+  const int64_t seen = num_events_;
+  mutex_.Unlock();
+  const TimePoint end = clock_.Now() + max_spin_;
+  while (num_events_ == seen && clock_.Now() < end) CpuRelax();
+  mutex_.Lock();
+  return num_events_ != seen;
 }
 
 // Wakes those that have something to do beside the calling worker, and no

@@ -9,6 +9,7 @@
 // cancelled or failing task never fails or delays its neighbours.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,6 +34,11 @@ namespace attn {
 struct EngineOptions {
   // Compute threads. REQUIRES: at least 1.
   int num_workers = 1;
+  // Keeps worker i on the i-th usable CPU, counted round.
+  bool pins_workers = false;
+  // How long a worker without work looks for more before it sleeps: saves the
+  // time of a wake-up, and burns a CPU that others may want.
+  Duration max_spin{};
   AdmissionLimits admission;
   BatchLimits batching;
   // Bound of all tensor memory, queued, running and being sent. REQUIRES: room
@@ -122,6 +128,7 @@ class Engine {
   SharedBatch* TakeIdleBatch();
   bool AwaitBatch(Worker& worker);
   void FormBatch();
+  bool SpinForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeOthers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunItem(const WorkItem& item, ScratchArena& arena);
   void RunGroupItem(const WorkItem& item, ScratchArena& arena);
@@ -134,6 +141,7 @@ class Engine {
   const Clock& clock_;
   EngineMetrics& metrics_;
   const std::unique_ptr<TileGemm> gemm_;
+  const Duration max_spin_;
 
   BufferPool pool_;
   const std::shared_ptr<BlockPool> task_memory_;
@@ -151,6 +159,8 @@ class Engine {
   bool is_forming_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t in_house_ ABSL_GUARDED_BY(mutex_) = 0;  // Submitted, not done.
+  // Counts what workers wait for; for those that spin.
+  std::atomic<int64_t> num_events_{0};
 
   std::vector<std::thread> workers_;  // Last: they use everything above.
 };

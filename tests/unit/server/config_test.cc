@@ -35,7 +35,8 @@ TEST(ConfigTest, RefusesOneAddressForBothProtocols) {
 
 TEST(ConfigTest, PrintsKeysUnderTheirHeadings) {
   EXPECT_THAT(PrintConfig(DefaultConfig(24 * kGiB)),
-              HasSubstr("# Compute\nworkers = 0\nmax-isa = auto\n"));
+              HasSubstr("# Compute\nworkers = 0\npin-workers = "
+                        "false\nworker-spin = 0s\nmax-isa = auto\n"));
 }
 
 }  // namespace
