@@ -135,8 +135,7 @@ double Connections::CallsPerSecond(std::chrono::duration<double> time) {
   while (SystemClock::now() < end) {
     const auto call = Next(far);
     ATTN_CHECK(call != nullptr);
-    CheckOk(call->status);
-    ++num_answers;
+    if (call->status.ok()) ++num_answers;
     Start(call->connection, far);
   }
   const std::chrono::duration<double> taken = SystemClock::now() - start;

@@ -35,7 +35,7 @@ class Connections {
   ~Connections();
 
   // Closed loop: every connection calls again as soon as it has its answer.
-  // Answers a second.
+  // Answers a second that are OK.
   double CallsPerSecond(std::chrono::duration<double> time);
 
   // Open loop: `rate` calls a second, whoever has answered, each with this

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -162,27 +163,40 @@ class DecodeStep {
   std::unique_ptr<Connections> calls_;
 };
 
-// S 2048, 16 heads, bf16: the CPU time that the engine takes in process over
-// the server's.
-class LongQuery {
+// Keys and values of 8 MiB each without a session, 16 heads, bf16.
+class LargeTensors {
  public:
-  LongQuery() : engine_(2) {
+  explicit LargeTensors(int64_t q_len) : engine_(2) {
     test::CaseOptions options;
     options.num_q_heads = options.num_kv_heads = 16;
-    options.q_len = options.kv_len = 2048;
+    options.q_len = q_len;
+    options.kv_len = 2048;
     options.head_dim = options.value_head_dim = 128;
     options.dtype = DataType::kBF16;
     case_ = std::make_unique<test::AttentionCase>(test::MakeCase(options));
     v1::AttendRequest request;
-    Fill(*request.mutable_query(), DataType::kBF16, 16, 2048, 128);
-    *request.mutable_key() = *request.mutable_value() = request.query();
+    Fill(*request.mutable_query(), DataType::kBF16, 16, q_len, 128);
+    Fill(*request.mutable_key(), DataType::kBF16, 16, 2048, 128);
+    *request.mutable_value() = request.key();
     calls_ = std::make_unique<Connections>(RawLoad{
         server_.grpc_address(), kAttend, {request.SerializeAsString()}});
   }
 
+  // One call after another through loopback, over the same in process, where
+  // tensors are copied in as well: what a way without a network could save.
+  double TimeOverInProcess() {
+    constexpr int kCalls = 10;
+    const double in_process = SecondsOf([this] {
+      for (int i = 0; i < kCalls; ++i) RunInProcess();
+    });
+    const double rate = calls_->CallsPerSecond(duration<double>(0.5));
+    return kCalls / rate / in_process;
+  }
+
+  // CPU time that the engine takes in process over the server's.
   double Efficiency() {
     const double engine_start = OwnCpuSeconds();
-    for (int i = 0; i < 4; ++i) ATTN_CHECK(engine_.Run({case_.get()})[0].ok());
+    for (int i = 0; i < 4; ++i) RunInProcess();
     const double engine = (OwnCpuSeconds() - engine_start) / 4;
     const double server_start = server_.CpuSeconds();
     constexpr double kSeconds = 0.5;
@@ -193,6 +207,8 @@ class LongQuery {
   }
 
  private:
+  void RunInProcess() { ATTN_CHECK(engine_.Run({case_.get()})[0].ok()); }
+
   static double OwnCpuSeconds() {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
@@ -260,7 +276,12 @@ std::shared_ptr<Lazy<Load>> MakeLazy() {
 Figures ServeFigures() {
   auto small = MakeLazy<Small>();
   auto decode = MakeLazy<DecodeStep>();
-  auto prefill = MakeLazy<LongQuery>();
+  const auto large = [](int64_t q_len) {
+    return std::make_shared<Lazy<LargeTensors>>(
+        [q_len] { return std::make_unique<LargeTensors>(q_len); });
+  };
+  auto prefill = large(2048);
+  auto one_query = large(1);
   auto overload = MakeLazy<Overload>();
   return {
       {"serve.small.rps_vs_echo",
@@ -272,6 +293,13 @@ Figures ServeFigures() {
       {"serve.prefill.efficiency.s2048",
        "16 heads, bf16: CPU of the engine over CPU of the server",
        Goal::kAtLeast, 0.85, [prefill] { return (**prefill).Efficiency(); }},
+      {"serve.transport.prefill_8mib_ratio",
+       "that, time through loopback over time in process; past 2 another "
+       "way pays",
+       Goal::kAtMost, 2, [prefill] { return (**prefill).TimeOverInProcess(); }},
+      {"serve.transport.one_query_8mib_ratio",
+       "the same of 1 query, keys and values sent along", Goal::kAtMost, 2,
+       [one_query] { return (**one_query).TimeOverInProcess(); }},
       {"serve.overload.goodput",
        "open loop at 150 %, answered within 200 ms over capacity",
        Goal::kAtLeast, 0.95, [overload] { return (**overload).Goodput(); }},
