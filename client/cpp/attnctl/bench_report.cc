@@ -1,35 +1,22 @@
 #include "client/cpp/attnctl/bench_report.h"
 
 #include <fstream>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/json_text.h"
 #include "client/cpp/attnctl/latency_text.h"
+#include "client/cpp/attnctl/load_text.h"
+#include "client/cpp/attnctl/rate.h"
 
 namespace attn::attnctl {
 namespace {
-
-double PerSecond(double amount, absl::Duration elapsed) {
-  const double seconds = absl::ToDoubleSeconds(elapsed);
-  return seconds > 0 ? amount / seconds : 0.0;
-}
-
-double MeanBatchSize(const LoadFigures& figures) {
-  return figures.completed == 0
-             ? 0.0
-             : figures.batch_size_sum / static_cast<double>(figures.completed);
-}
 
 std::string LatencyTable(const LoadFigures& figures) {
   return "\n" + RenderLatencies({{"latency", &figures.latency},
                                  {"server queue", &figures.server_queue},
                                  {"server compute", &figures.server_compute}});
 }
-
-using Entries = std::vector<std::pair<std::string, std::string>>;
 
 }  // namespace
 
@@ -57,14 +44,8 @@ std::string RenderTable(const BenchReport& report) {
       PerSecond(static_cast<double>(figures.received_bytes) / kMega,
                 report.elapsed));
   absl::StrAppendFormat(&text, "server batch     %.2f tasks on average\n",
-                        MeanBatchSize(figures));
-  absl::StrAppend(&text, LatencyTable(figures));
-  if (!figures.errors.empty()) {
-    text.append("\nerrors\n");
-  }
-  for (const auto& [name, count] : figures.errors) {
-    absl::StrAppendFormat(&text, "  %-40s %d\n", name, count);
-  }
+                        figures.mean_batch_size());
+  absl::StrAppend(&text, LatencyTable(figures), RenderErrors(figures));
   if (report.verified > 0) {
     absl::StrAppendFormat(&text,
                           "\nverify           %d sent again, %d with other "
@@ -76,7 +57,7 @@ std::string RenderTable(const BenchReport& report) {
 
 std::string RenderJson(const BenchReport& report) {
   const LoadFigures& figures = report.figures;
-  Entries entries = {
+  JsonEntries entries = {
       {"requests_completed", absl::StrCat(figures.completed)},
       {"requests_failed", absl::StrCat(figures.failed)},
       {"elapsed_seconds", JsonNumber(absl::ToDoubleSeconds(report.elapsed))},
@@ -85,16 +66,14 @@ std::string RenderJson(const BenchReport& report) {
            PerSecond(static_cast<double>(figures.completed), report.elapsed))},
       {"sent_tensor_bytes", absl::StrCat(figures.sent_bytes)},
       {"received_tensor_bytes", absl::StrCat(figures.received_bytes)},
-      {"mean_batch_size", JsonNumber(MeanBatchSize(figures))},
+      {"mean_batch_size", JsonNumber(figures.mean_batch_size())},
       {"stopped_early", report.stopped_early ? "1" : "0"},
       {"verified", absl::StrCat(report.verified)},
       {"mismatched", absl::StrCat(report.mismatched)}};
   AddLatency({"latency", &figures.latency}, entries);
   AddLatency({"server_queue", &figures.server_queue}, entries);
   AddLatency({"server_compute", &figures.server_compute}, entries);
-  for (const auto& [name, count] : figures.errors) {
-    entries.emplace_back("errors: " + name, absl::StrCat(count));
-  }
+  AddErrors(figures, entries);
   return JsonObject(entries);
 }
 

@@ -26,8 +26,7 @@ std::string JsonNumber(double value) {
   return std::isfinite(value) ? absl::StrFormat("%.17g", value) : "null";
 }
 
-std::string JsonObject(
-    const std::vector<std::pair<std::string, std::string>>& entries) {
+std::string JsonObject(const JsonEntries& entries) {
   std::string text = "{";
   for (const auto& [name, value] : entries) {
     absl::StrAppend(&text, text.size() > 1 ? ",\n  " : "\n  ", JsonString(name),

@@ -14,8 +14,10 @@ std::string JsonString(std::string_view text);
 // A number that JSON can hold: not finite ones become null.
 std::string JsonNumber(double value);
 
-// {"name": value, ...}, one entry a line; values are JSON already.
-std::string JsonObject(
-    const std::vector<std::pair<std::string, std::string>>& entries);
+// Names and their values, which are JSON already.
+using JsonEntries = std::vector<std::pair<std::string, std::string>>;
+
+// {"name": value, ...}, one entry a line.
+std::string JsonObject(const JsonEntries& entries);
 
 }  // namespace attn::attnctl

@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cpp/attnctl/json_text.h"
 
 namespace attn::attnctl {
 namespace {
@@ -38,8 +37,7 @@ std::string RenderLatencies(const std::vector<NamedLatency>& rows) {
   return text;
 }
 
-void AddLatency(const NamedLatency& row,
-                std::vector<std::pair<std::string, std::string>>& entries) {
+void AddLatency(const NamedLatency& row, JsonEntries& entries) {
   constexpr std::pair<const char*, double> kNames[] = {
       {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
   const auto& [name, latency] = row;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cpp/attnctl/json_text.h"
 #include "client/cpp/attnctl/latency_histogram.h"
 
 namespace attn::attnctl {
@@ -17,7 +18,6 @@ using NamedLatency = std::pair<std::string, const LatencyHistogram*>;
 std::string RenderLatencies(const std::vector<NamedLatency>& rows);
 
 // Adds NAME_p50_ms and so on, for JsonObject.
-void AddLatency(const NamedLatency& row,
-                std::vector<std::pair<std::string, std::string>>& entries);
+void AddLatency(const NamedLatency& row, JsonEntries& entries);
 
 }  // namespace attn::attnctl

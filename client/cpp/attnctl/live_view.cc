@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cpp/attnctl/rate.h"
 #include "client/cpp/attnctl/session_view.h"
 
 namespace attn::attnctl {
@@ -28,10 +29,8 @@ std::string Bytes(double bytes) {
 }
 
 std::string Rates(const LiveFrame& frame) {
-  const double seconds = absl::ToDoubleSeconds(frame.interval);
   const auto rate = [&](const char* name, const Labels& labels = {}) {
-    const double sum = frame.metrics.Sum(name, labels);
-    return seconds > 0 ? sum / seconds : 0.0;
+    return PerSecond(frame.metrics.Sum(name, labels), frame.interval);
   };
   return absl::StrFormat(
       "rates          %.1f calls/s, %.1f tasks/s, %.1f refused/s, in %s/s, "

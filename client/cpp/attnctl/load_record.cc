@@ -31,6 +31,10 @@ void AddCompleted(const client::AttendResponse& response,
 
 }  // namespace
 
+double LoadFigures::mean_batch_size() const {
+  return completed == 0 ? 0.0 : batch_size_sum / static_cast<double>(completed);
+}
+
 LoadRecord::LoadRecord(uint64_t verify) : verify_(verify) {}
 
 void LoadRecord::Add(const AnsweredSend& send) {

@@ -31,12 +31,15 @@ struct LoadFigures {
   std::map<std::string, uint64_t> errors;  // "CODE" or "CODE (REASON)"
   uint64_t sent_bytes = 0;                 // Tensors, failed requests included.
   uint64_t received_bytes = 0;
-  double batch_size_sum = 0;
+  double batch_size_sum = 0;  // Over the completed ones.
   LatencyHistogram latency;
   LatencyHistogram server_queue;
   LatencyHistogram server_compute;
   // Of the outputs of completed requests with index < verify.
   std::map<uint64_t, uint64_t> fingerprints;
+
+  // Tasks in the server's batch, averaged over requests; 0 for none.
+  double mean_batch_size() const;
 };
 
 // Thread-safe.

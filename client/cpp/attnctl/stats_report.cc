@@ -118,7 +118,7 @@ std::string RenderStats(const MetricSet& metrics) {
 }
 
 std::string RenderStatsJson(const MetricSet& metrics) {
-  std::vector<std::pair<std::string, std::string>> entries;
+  JsonEntries entries;
   for (const char* name :
        {"attn_admitted_tasks_total", "attn_queue_depth", "attn_queue_bytes",
         "attn_workers", "attn_workers_busy", "attn_batches_total",

@@ -7,6 +7,7 @@ namespace attn::attnctl {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 DecodeReport Report() {
   DecodeReport report;
@@ -34,7 +35,7 @@ TEST(DecodeReportTest, TableGivesTokensPerSecondAndLatencies) {
   EXPECT_THAT(text, HasSubstr("600 completed, 0 failed, server batch 2.00"));
   EXPECT_THAT(text, HasSubstr("\ntoken                80.000"));
   EXPECT_THAT(text, HasSubstr("\ncall                  4.000"));
-  EXPECT_EQ(text.find("errors"), std::string::npos);
+  EXPECT_THAT(text, Not(HasSubstr("errors")));
 }
 
 TEST(DecodeReportTest, StopAndErrorsAreShown) {
@@ -45,7 +46,9 @@ TEST(DecodeReportTest, StopAndErrorsAreShown) {
   const std::string text = RenderDecodeTable(report);
   EXPECT_THAT(text, ::testing::StartsWith("stopped early"));
   EXPECT_THAT(text, HasSubstr("each, in one AttendBatch\n"));
-  EXPECT_THAT(text, HasSubstr("NOT_FOUND (SESSION_EXPIRED)              2\n"));
+  EXPECT_THAT(text, HasSubstr("\nerrors\n  NOT_FOUND (SESSION_EXPIRED)    "));
+  EXPECT_THAT(RenderDecodeJson(report),
+              HasSubstr("\"errors: NOT_FOUND (SESSION_EXPIRED)\": 2\n}"));
 }
 
 TEST(DecodeReportTest, JsonIsFlat) {
@@ -54,6 +57,15 @@ TEST(DecodeReportTest, JsonIsFlat) {
   EXPECT_THAT(json, HasSubstr("\"tokens_per_second\": 100,"));
   EXPECT_THAT(json, HasSubstr("\"token_p50_ms\": 80,"));
   EXPECT_THAT(json, HasSubstr("\"call_max_ms\": 4,"));
+  EXPECT_THAT(json, HasSubstr("\"mean_batch_size\": 2,"));
+}
+
+TEST(DecodeReportTest, EmptyRunHasNoDivisionByZero) {
+  const std::string json = RenderDecodeJson({});
+  EXPECT_THAT(json, HasSubstr("\"tokens_per_second\": 0,"));
+  EXPECT_THAT(json, HasSubstr("\"mean_batch_size\": 0,"));
+  EXPECT_THAT(RenderDecodeTable({}),
+              HasSubstr("decode           0.0 tokens/s"));
 }
 
 }  // namespace
