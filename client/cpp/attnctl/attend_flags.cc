@@ -1,5 +1,6 @@
 #include "client/cpp/attnctl/attend_flags.h"
 
+#include "client/cpp/attnctl/enum_flags.h"
 #include "client/cpp/attnctl/flag_types.h"
 
 namespace attn::attnctl {
@@ -7,10 +8,7 @@ namespace {
 
 using client::AttendRequest;
 using client::AttentionParams;
-using client::Causal;
 using client::DType;
-using client::Layout;
-using client::Priority;
 using client::Tensor;
 using client::Weights;
 
@@ -24,10 +22,7 @@ void AddInputFlags(CLI::App& app, AttendFlags& flags) {
                  "Mask, .npy: bool (true = attend) or float (added)");
   AddEnumFlag(app, "--input-dtype", flags.input_dtype, FloatTypes(),
               "Convert query, key and value before they are sent");
-  AddEnumFlag<Layout>(
-      app, "--layout", request.layout,
-      {{"bhsd", Layout::kBhsd}, {"bshd", Layout::kBshd}, {"bse", Layout::kBse}},
-      "Axes of query, key, value and output (default bhsd)");
+  AddLayoutFlag(app, request.layout, "query, key, value and output");
   app.add_option("--num-q-heads", request.num_q_heads,
                  "Query heads; required for --layout bse");
   app.add_option("--num-kv-heads", request.num_kv_heads,
@@ -39,11 +34,7 @@ void AddInputFlags(CLI::App& app, AttendFlags& flags) {
 void AddParamFlags(CLI::App& app, AttentionParams& params) {
   app.add_option("--scale", params.scale,
                  "Factor of q . k (default 1/sqrt(head_dim))");
-  AddEnumFlag<Causal>(app, "--causal", params.causal,
-                      {{"none", Causal::kNone},
-                       {"top-left", Causal::kTopLeft},
-                       {"bottom-right", Causal::kBottomRight}},
-                      "Which keys a row sees by order (default none)");
+  AddCausalFlag(app, params.causal);
   app.add_option("--causal-offset", params.causal_offset,
                  "Position of query row 0; overrides the mode's");
   app.add_option("--left-window", params.left_window,
@@ -89,11 +80,7 @@ void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
 void AddCallFlags(CLI::App& app, AttendFlags& flags) {
   app.add_option("--request-id", flags.request.request_id,
                  "Echoed, at most 256 bytes");
-  AddEnumFlag<Priority>(app, "--priority", flags.request.priority,
-                        {{"low", Priority::kLow},
-                         {"normal", Priority::kNormal},
-                         {"high", Priority::kHigh}},
-                        "Urgency (default normal)");
+  AddPriorityFlag(app, flags.request.priority);
   AddDurationFlag(app, "--deadline", flags.deadline,
                   "Deadline of the call (default: --timeout)");
   app.add_option("--session-id", flags.session.session_id,

@@ -1,6 +1,7 @@
 #include "client/cpp/attnctl/bench_flags.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/cpp/attnctl/enum_flags.h"
 
 namespace attn::attnctl {
 namespace {
@@ -22,22 +23,10 @@ void AddShapeFlags(CLI::App& app, ProblemShape& shape) {
       ->check(positive);
   app.add_option("--value-head-dim", shape.value_head_dim,
                  "Of the values (default: as --head-dim)");
-  AddEnumFlag<client::DType>(app, "--dtype", shape.dtype,
-                             {{"f32", client::DType::kF32},
-                              {"f16", client::DType::kF16},
-                              {"bf16", client::DType::kBf16},
-                              {"f64", client::DType::kF64}},
-                             "Element type (default f32)");
-  AddEnumFlag<client::Causal>(app, "--causal", shape.causal,
-                              {{"none", client::Causal::kNone},
-                               {"top-left", client::Causal::kTopLeft},
-                               {"bottom-right", client::Causal::kBottomRight}},
-                              "Causal mode (default none)");
-  AddEnumFlag<client::Priority>(app, "--priority", shape.priority,
-                                {{"low", client::Priority::kLow},
-                                 {"normal", client::Priority::kNormal},
-                                 {"high", client::Priority::kHigh}},
-                                "Urgency (default normal)");
+  AddEnumFlag(app, "--dtype", shape.dtype, FloatTypes(),
+              "Element type (default f32)");
+  AddCausalFlag(app, shape.causal);
+  AddPriorityFlag(app, shape.priority);
 }
 
 void AddLoadFlags(CLI::App& app, BenchFlags& flags) {
@@ -90,13 +79,7 @@ void AddDecodeFlags(CLI::App& app, DecodeFlags& decode) {
   app.add_option("--layers", decode.layers, "Layers of a session (default 1)")
       ->check(CLI::Range(1, 4096))
       ->needs(sessions);
-  AddEnumFlag<client::KvDtype>(app, "--kv-dtype", decode.kv_dtype,
-                               {{"f32", client::KvDtype::kF32},
-                                {"bf16", client::KvDtype::kBf16},
-                                {"f16", client::KvDtype::kF16},
-                                {"int8", client::KvDtype::kInt8}},
-                               "In which sessions keep tokens (default f32)")
-      ->needs(sessions);
+  AddKvDtypeFlag(app, decode.kv_dtype)->needs(sessions);
   app.add_option("--prefix", decode.prefix,
                  "Tokens of each session before it decodes (default 1024)")
       ->check(CLI::NonNegativeNumber)

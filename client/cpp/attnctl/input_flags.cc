@@ -20,13 +20,6 @@ bool AsksForRope(const client::RopeParams& rope) {
 
 }  // namespace
 
-std::map<std::string, DType> FloatTypes() {
-  return {{"f32", DType::kF32},
-          {"f16", DType::kF16},
-          {"bf16", DType::kBf16},
-          {"f64", DType::kF64}};
-}
-
 void AddRopeFlags(CLI::App& app, RopeFlags& flags) {
   client::RopeParams& rope = flags.params;
   app.add_option("--rope-base", rope.base, "Base of the frequencies: 10000");

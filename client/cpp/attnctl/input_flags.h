@@ -2,7 +2,6 @@
 // rotary embedding.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 
@@ -15,9 +14,6 @@ class App;
 }
 
 namespace attn::attnctl {
-
-// The names of the types that query, key and value can have.
-std::map<std::string, client::DType> FloatTypes();
 
 // Plain values: thread-compatible.
 struct RopeFlags {

@@ -2,14 +2,12 @@
 
 #include <utility>
 
+#include "client/cpp/attnctl/enum_flags.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/problem_source.h"
 
 namespace attn::attnctl {
 namespace {
-
-using client::KvDtype;
-using client::Layout;
 
 void AddId(CLI::App& app, std::string& session_id) {
   app.add_option("id", session_id, "Session")->required()->type_name("ID");
@@ -54,12 +52,7 @@ void AddSessionCreateFlags(CLI::App& app, SessionCreateFlags& flags) {
   app.add_option("--head-dim", spec.head_dim, "Of the keys")->required();
   app.add_option("--value-head-dim", spec.value_head_dim,
                  "Of the values (default: as --head-dim)");
-  AddEnumFlag<KvDtype>(app, "--kv-dtype", spec.kv_dtype,
-                       {{"f32", KvDtype::kF32},
-                        {"bf16", KvDtype::kBf16},
-                        {"f16", KvDtype::kF16},
-                        {"int8", KvDtype::kInt8}},
-                       "In which keys and values are kept (default f32)");
+  AddKvDtypeFlag(app, spec.kv_dtype);
   app.add_option("--max-length", spec.max_length,
                  "Tokens per layer at most (default: the server's limit)");
   app.add_option("--window", spec.window,
@@ -151,10 +144,7 @@ void AddSessionAppendFlags(CLI::App& app, SessionAppendFlags& flags) {
   AddRandomFlags(app, flags.random, {"--key", "--value"});
   AddEnumFlag(app, "--input-dtype", flags.input_dtype, FloatTypes(),
               "Convert key and value before they are sent");
-  AddEnumFlag<Layout>(
-      app, "--layout", flags.layout,
-      {{"bhsd", Layout::kBhsd}, {"bshd", Layout::kBshd}, {"bse", Layout::kBse}},
-      "Axes of key and value (default bhsd)")
+  AddLayoutFlag(app, flags.layout, "key and value")
       ->excludes(app.get_option("--random"));
   AddRopeFlags(app, flags.rope);
   AddJson(app, flags.json);
