@@ -6,37 +6,37 @@
 
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
-#include "client/cpp/attnctl/http_get.h"
+#include "client/cpp/attnctl/metrics_scrape.h"
 #include "client/cpp/attnctl/stats_report.h"
 
 namespace attn::attnctl {
 namespace {
 
 struct StatsFlags {
-  std::string http = "127.0.0.1:8002";
+  std::string http = kDefaultHttpAddress;
   bool raw = false;
   bool json = false;
 };
 
-int RunStats(const StatsFlags& flags, const GlobalOptions& globals) {
-  const absl::StatusOr<std::string> text =
-      HttpGet(flags.http, "/metrics", globals.timeout);
-  if (!text.ok()) {
-    return absl::IsInvalidArgument(text.status())
-               ? PrintUsageError(text.status())
-               : PrintCallError(text.status());
-  }
+// What `stats` prints.
+absl::StatusOr<std::string> Stats(const StatsFlags& flags,
+                                  absl::Duration timeout) {
   if (flags.raw) {
-    std::fputs(text->c_str(), stdout);
-    return kExitOk;
+    return FetchMetrics(flags.http, timeout);
   }
-  const absl::StatusOr<MetricSet> metrics = MetricSet::Parse(*text);
+  const absl::StatusOr<MetricSet> metrics = ScrapeMetrics(flags.http, timeout);
   if (!metrics.ok()) {
-    return PrintCallError(metrics.status());
+    return metrics.status();
   }
-  std::fputs(
-      (flags.json ? RenderStatsJson(*metrics) : RenderStats(*metrics)).c_str(),
-      stdout);
+  return flags.json ? RenderStatsJson(*metrics) : RenderStats(*metrics);
+}
+
+int RunStats(const StatsFlags& flags, const GlobalOptions& globals) {
+  const absl::StatusOr<std::string> text = Stats(flags, globals.timeout);
+  if (!text.ok()) {
+    return PrintScrapeError(text.status());
+  }
+  std::fputs(text->c_str(), stdout);
   return kExitOk;
 }
 
@@ -47,10 +47,7 @@ void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
   CLI::App* command = app.add_subcommand(
       "stats", "Print the key figures of a server's metrics");
   auto flags = std::make_shared<StatsFlags>();
-  command
-      ->add_option("--http", flags->http,
-                   "HTTP address of the server (default 127.0.0.1:8002)")
-      ->envname("ATTNCTL_HTTP");
+  AddHttpFlag(*command, flags->http);
   CLI::Option* raw =
       command->add_flag("--raw", flags->raw, "Print /metrics as it is");
   command->add_flag("--json", flags->json, "Print flat JSON")->excludes(raw);

@@ -11,8 +11,8 @@
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
-#include "client/cpp/attnctl/http_get.h"
 #include "client/cpp/attnctl/live_view.h"
+#include "client/cpp/attnctl/metrics_scrape.h"
 
 namespace attn::attnctl {
 namespace {
@@ -22,7 +22,7 @@ constexpr double kMaxListed = 1000;
 constexpr char kClearScreen[] = "\x1b[H\x1b[2J";
 
 struct TopFlags {
-  std::string http = "127.0.0.1:8002";
+  std::string http = kDefaultHttpAddress;
   absl::Duration interval = absl::Seconds(1);
   int count = 0;  // 0: until interrupted.
   bool once = false;
@@ -37,12 +37,8 @@ struct Scrape {
 
 absl::StatusOr<Scrape> Ask(const TopFlags& flags,
                            const GlobalOptions& globals) {
-  const absl::StatusOr<std::string> text =
-      HttpGet(flags.http, "/metrics", globals.timeout);
-  if (!text.ok()) {
-    return text.status();
-  }
-  absl::StatusOr<MetricSet> metrics = MetricSet::Parse(*text);
+  absl::StatusOr<MetricSet> metrics =
+      ScrapeMetrics(flags.http, globals.timeout);
   if (!metrics.ok()) {
     return metrics.status();
   }
@@ -87,12 +83,13 @@ int RunTop(const TopFlags& flags, const GlobalOptions& globals) {
       absl::SleepFor(flags.interval);
     }
     absl::StatusOr<Scrape> now = Ask(flags, globals);
+    if (!now.ok()) {
+      return PrintScrapeError(now.status());
+    }
     const absl::StatusOr<std::string> frame =
-        now.ok() ? Frame(flags, *now, before, *connected) : now.status();
+        Frame(flags, *now, before, *connected);
     if (!frame.ok()) {
-      return absl::IsInvalidArgument(frame.status())
-                 ? PrintUsageError(frame.status())
-                 : PrintCallError(frame.status());
+      return PrintCallError(frame.status());
     }
     const char* gap = shown > 0 ? "\n" : "";
     std::printf("%s%s", is_terminal ? kClearScreen : gap, frame->c_str());
@@ -109,10 +106,7 @@ void AddTopCommand(CLI::App& app, const GlobalOptions& globals,
   CLI::App* command = app.add_subcommand(
       "top", "Show what a server does, again each second, until Ctrl-C");
   auto flags = std::make_shared<TopFlags>();
-  command
-      ->add_option("--http", flags->http,
-                   "HTTP address of the server (default 127.0.0.1:8002)")
-      ->envname("ATTNCTL_HTTP");
+  AddHttpFlag(*command, flags->http);
   AddDurationFlag(*command, "--interval", flags->interval,
                   "Time between frames (default 1s)");
   CLI::Option* count =
