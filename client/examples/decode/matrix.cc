@@ -18,6 +18,10 @@ Matrix Matrix::Random(size_t rows, size_t columns, uint64_t seed) {
   return matrix;
 }
 
+Matrix LastRows(const Matrix& a, size_t count) {
+  return {count, a.columns, {a.row(a.rows - count), a.row(a.rows)}};
+}
+
 Matrix Multiply(const Matrix& a, const Matrix& b) {
   Matrix product = Matrix::Zero(a.rows, b.columns);
   for (size_t i = 0; i < a.rows; ++i) {
@@ -30,39 +34,39 @@ Matrix Multiply(const Matrix& a, const Matrix& b) {
   return product;
 }
 
-void Add(const Matrix& b, Matrix& a) {
-  for (size_t i = 0; i < a.values.size(); ++i) {
-    a.values[i] += b.values[i];
+void AddTo(Matrix& sum, const Matrix& term) {
+  for (size_t i = 0; i < sum.values.size(); ++i) {
+    sum.values[i] += term.values[i];
   }
 }
 
-Matrix Normalize(const Matrix& a) {
+Matrix NormalizeRows(const Matrix& a) {
   Matrix normal = a;
   for (size_t i = 0; i < a.rows; ++i) {
     double squares = 0;
     for (size_t j = 0; j < a.columns; ++j) {
       squares += a.row(i)[j] * a.row(i)[j];
     }
-    const double size = std::sqrt(squares / static_cast<double>(a.columns));
+    const double rms = std::sqrt(squares / static_cast<double>(a.columns));
     for (size_t j = 0; j < a.columns; ++j) {
-      normal.row(i)[j] /= size;
+      normal.row(i)[j] /= rms;
     }
   }
   return normal;
 }
 
-double RelativeError(const Matrix& a, const Matrix& b) {
+double RelativeError(const Matrix& found, const Matrix& expected) {
   double error = 0;
-  double size = 0;
-  for (size_t i = 0; i < b.values.size(); ++i) {
-    const double distance = std::abs(a.values[i] - b.values[i]);
+  double largest = 0;
+  for (size_t i = 0; i < expected.values.size(); ++i) {
+    const double distance = std::abs(found.values[i] - expected.values[i]);
     if (!std::isfinite(distance)) {
-      return std::numeric_limits<double>::infinity();
+      return std::numeric_limits<double>::infinity();  // std::max drops NaN.
     }
     error = std::max(error, distance);
-    size = std::max(size, std::abs(b.values[i]));
+    largest = std::max(largest, std::abs(expected.values[i]));
   }
-  return error == 0 ? 0 : error / size;
+  return error == 0 ? 0 : error / largest;
 }
 
 }  // namespace tiny_decoder

@@ -1,5 +1,5 @@
-// A matrix of doubles, row-major; just what the example needs. Plain values:
-// thread-compatible.
+// A matrix of doubles, row-major, and the arithmetic that the example needs.
+// Plain values: thread-compatible.
 #pragma once
 
 #include <cstddef>
@@ -16,24 +16,29 @@ struct Matrix {
   static Matrix Zero(size_t rows, size_t columns) {
     return {rows, columns, std::vector<double>(rows * columns)};
   }
-  // Normally distributed, each with the standard deviation 1 / sqrt(rows), so
-  // that a product keeps the size of what it multiplies.
+  // Normal numbers with the standard deviation 1 / sqrt(rows): x . Random has
+  // elements as large as those of x.
   static Matrix Random(size_t rows, size_t columns, uint64_t seed);
 
   double* row(size_t r) { return values.data() + r * columns; }
   const double* row(size_t r) const { return values.data() + r * columns; }
 };
 
-// a . b; a: [n, k], b: [k, m].
+// The newest `count` rows of `a`. REQUIRES: it has so many.
+Matrix LastRows(const Matrix& a, size_t count);
+
+// a . b; a: [n, k], b: [k, m] -> [n, m].
 Matrix Multiply(const Matrix& a, const Matrix& b);
 
-// a += b, of the same shape.
-void Add(const Matrix& b, Matrix& a);
+// sum += term, element by element. REQUIRES: equal shapes.
+void AddTo(Matrix& sum, const Matrix& term);
 
-// Each row divided by its root mean square.
-Matrix Normalize(const Matrix& a);
+// RMSNorm without weights: each row divided by its root mean square. REQUIRES:
+// no row of zeros.
+Matrix NormalizeRows(const Matrix& a);
 
-// The largest abs(a - b) / the largest abs(b); infinite where a is not finite.
-double RelativeError(const Matrix& a, const Matrix& b);
+// The largest |found - expected| over the largest |expected|; infinite where
+// one of `found` is not finite. REQUIRES: equal shapes.
+double RelativeError(const Matrix& found, const Matrix& expected);
 
 }  // namespace tiny_decoder

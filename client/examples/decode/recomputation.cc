@@ -20,15 +20,16 @@ void Softmax(std::vector<double>& scores) {
   }
 }
 
-// One query head of one row; `out` gets head_dim numbers.
-void AttendRow(const ModelShape& shape, const Projections& all, size_t row,
+// Query head `head` of row `row`, rotated already, attends to rows 0..row. Adds
+// to out: [head_dim].
+void AttendRow(const ModelShape& shape, const Projections& rotated, size_t row,
                size_t head, double* out) {
   const size_t dim = shape.head_dim;
   const size_t kv_head = head / (shape.q_heads / shape.kv_heads);
-  const double* query = all.query.row(row) + head * dim;
+  const double* query = rotated.query.row(row) + head * dim;
   std::vector<double> weights(row + 1);
   for (size_t j = 0; j <= row; ++j) {
-    const double* key = all.key.row(j) + kv_head * dim;
+    const double* key = rotated.key.row(j) + kv_head * dim;
     for (size_t d = 0; d < dim; ++d) {
       weights[j] += query[d] * key[d];
     }
@@ -36,7 +37,7 @@ void AttendRow(const ModelShape& shape, const Projections& all, size_t row,
   }
   Softmax(weights);
   for (size_t j = 0; j <= row; ++j) {
-    const double* value = all.value.row(j) + kv_head * dim;
+    const double* value = rotated.value.row(j) + kv_head * dim;
     for (size_t d = 0; d < dim; ++d) {
       out[d] += weights[j] * value[d];
     }

@@ -1,6 +1,6 @@
-// What the service should answer, computed here: rotary embedding, causal
-// attention with grouped heads and the whole transformer over all tokens at
-// once, in f64 and without any cache. Pure functions.
+// What the service should answer, computed here by the formula: rotary
+// embedding, causal attention with grouped heads, and the whole transformer
+// over all tokens at once. In f64, without a cache. Pure functions.
 #pragma once
 
 #include <vector>
@@ -14,10 +14,11 @@ namespace tiny_decoder {
 // pair (d, d + head_dim / 2) by position * base^(-2 d / head_dim).
 void Rotate(const ModelShape& shape, Matrix& rows);
 
-// Row i attends to rows 0..i. [tokens, width]
+// Rotates query and key; then each query head of row i attends to rows 0..i of
+// its KV head, scaled by 1 / sqrt(head_dim). [tokens, width]
 Matrix CausalAttention(const ModelShape& shape, Projections projections);
 
-// The last layer's rows for all of `tokens`. [tokens, width]
+// The rows that leave the last layer, for all of `tokens`. [tokens, width]
 Matrix Recompute(const Transformer& model, const std::vector<uint32_t>& tokens);
 
 }  // namespace tiny_decoder

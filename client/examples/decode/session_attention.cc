@@ -12,8 +12,7 @@ using attn::client::Tensor;
 
 // [1, tokens, heads * head_dim] f32
 Tensor ToTensor(const Matrix& rows) {
-  const std::vector<double>& values = rows.values;
-  return Tensor::FromDoubles(values,
+  return Tensor::FromDoubles(rows.values,
                              {1, static_cast<int64_t>(rows.rows),
                               static_cast<int64_t>(rows.columns)},
                              attn::client::DType::kF32)
@@ -40,6 +39,7 @@ SessionAttention::SessionAttention(const ModelShape& shape,
                                    attn::client::Client& client)
     : shape_(shape), session_id_(std::move(session_id)), client_(client) {}
 
+// If that fails, the server frees it when it has idled long enough.
 SessionAttention::~SessionAttention() {
   static_cast<void>(client_.DeleteSession(session_id_));
 }
@@ -53,9 +53,12 @@ absl::StatusOr<Matrix> SessionAttention::Attend(
   request.layout = attn::client::Layout::kBse;
   request.num_q_heads = shape_.q_heads;
   request.num_kv_heads = shape_.kv_heads;
-  // Positions go on where the layer ends: its length before this call.
+  // Both count positions from the layer's length before this call, so that the
+  // prompt and a single token are asked for alike.
   request.params.causal = attn::client::Causal::kTopLeft;
   request.params.rope = attn::client::RopeParams{.base = shape_.rope_base};
+  // With the expected length the client may send a lost call again: tokens that
+  // are there already are not appended twice.
   request.session = {
       .session_id = session_id_, .layer = layer, .expected_length = length};
   const absl::StatusOr<AttendResponse> response = client_.Attend(request);
@@ -66,8 +69,7 @@ absl::StatusOr<Matrix> SessionAttention::Attend(
   if (!values.ok()) {
     return values.status();
   }
-  const size_t size = projections.query.values.size();
-  if (values->size() != size) {
+  if (values->size() != projections.query.values.size()) {
     return absl::InternalError("the answer has another size than the query");
   }
   return Matrix{projections.query.rows, shape_.width(), *std::move(values)};

@@ -1,5 +1,5 @@
 // The model's attention, computed by the service: one session keeps the keys
-// and values of all layers, each call sends the new tokens alone.
+// and values of all layers, and each call sends those of the new tokens alone.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace tiny_decoder {
 
-// Confined to one thread.
+// Confined to one thread: a layer's calls depend on their order.
 class SessionAttention {
  public:
   // Makes a session for `shape`. `client` must outlive the result. Errors: as
@@ -26,8 +26,9 @@ class SessionAttention {
   SessionAttention(const SessionAttention&) = delete;
   SessionAttention& operator=(const SessionAttention&) = delete;
 
-  // Appends the keys and values of tokens length, length + 1, ... to `layer`
-  // and attends to all of it. [tokens, width]. Errors: as Client::Attend.
+  // Appends keys and values to `layer`, which has those of `length` tokens, and
+  // attends to all of it: each new row to itself and whatever came before it.
+  // [tokens, width]. Errors: as Client::Attend.
   absl::StatusOr<Matrix> Attend(uint32_t layer, uint64_t length,
                                 const Projections& projections);
 

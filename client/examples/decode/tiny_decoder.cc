@@ -1,6 +1,10 @@
-// Decodes with a small transformer whose attention is the service's: a prompt
-// at once, then token by token. A session keeps keys and values, so a step
-// sends one token. Each step is compared with the whole computed here in f64.
+// Decodes with a small transformer whose attention the service computes: the
+// prompt at once, then token by token. A session keeps keys and values, so that
+// a step sends one token, however many there are. What each step gets is
+// compared with all tokens computed here, in f64.
+//   transformer.h        the model, but for its attention
+//   session_attention.h  its attention by the service: what to look at first
+//   recomputation.h      its attention by the formula
 //   tiny_decoder [HOST:PORT [TOKENS]]
 // Exit code 0: every step within 1e-4 of the largest element; 1: not, or a call
 // failed; 2: usage.
@@ -22,9 +26,11 @@ using tiny_decoder::Matrix;
 using tiny_decoder::SessionAttention;
 using tiny_decoder::Transformer;
 
+// f32 leaves 2e-7; a rope base that is wrong by 1 % makes 2e-3 of it.
 constexpr double kTolerance = 1e-4;
 
-// The last layer's rows for `tokens`, which follow on `length` earlier ones.
+// The rows that leave the last layer for `tokens`, which come after the
+// `length` that the session has.
 absl::StatusOr<Matrix> Decode(const Transformer& model, uint64_t length,
                               const std::vector<uint32_t>& tokens,
                               SessionAttention& attention) {
@@ -40,17 +46,11 @@ absl::StatusOr<Matrix> Decode(const Transformer& model, uint64_t length,
   return rows;
 }
 
-Matrix LastRow(const Matrix& rows) {
-  return {1,
-          rows.columns,
-          {rows.row(rows.rows - 1), rows.row(rows.rows - 1) + rows.columns}};
-}
-
-// Decodes `steps` tokens after the prompt; the largest error of all steps.
+// Decodes the prompt and then `steps` tokens, one line each; the largest error.
 absl::StatusOr<double> Run(const Transformer& model, int steps,
                            SessionAttention& attention) {
-  std::vector<uint32_t> tokens = {3, 14, 15, 9, 26};
-  std::vector<uint32_t> fresh = tokens;  // Not in the session yet.
+  std::vector<uint32_t> tokens = {3, 14, 15, 9, 26};  // The prompt.
+  std::vector<uint32_t> fresh = tokens;  // Those that the session has not yet.
   double worst = 0;
   for (int step = 0; step <= steps; ++step) {
     const uint64_t length = tokens.size() - fresh.size();
@@ -58,13 +58,14 @@ absl::StatusOr<double> Run(const Transformer& model, int steps,
     if (!rows.ok()) {
       return rows.status();
     }
-    const Matrix whole = tiny_decoder::Recompute(model, tokens);
-    const double error = RelativeError(LastRow(*rows), LastRow(whole));
+    const Matrix expected = LastRows(Recompute(model, tokens), fresh.size());
+    const double error = RelativeError(*rows, expected);
     worst = std::max(worst, error);
-    fresh = {model.NextToken(*rows)};
+    const uint32_t next = model.NextToken(*rows);
     std::printf("%4zu tokens, sent %zu: next %2u, error %.1e\n", tokens.size(),
-                tokens.size() - length, fresh.front(), error);
-    tokens.push_back(fresh.front());
+                fresh.size(), next, error);
+    fresh = {next};
+    tokens.push_back(next);
   }
   return worst;
 }

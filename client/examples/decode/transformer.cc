@@ -9,6 +9,7 @@ Transformer::Transformer(const ModelShape& shape, uint64_t seed)
     : shape_(shape) {
   const size_t width = shape.width();
   const size_t kv_width = size_t{shape.kv_heads} * shape.head_dim;
+  // No two matrices alike.
   const auto random = [&seed](size_t rows, size_t columns) {
     return Matrix::Random(rows, columns, seed++);
   };
@@ -21,6 +22,7 @@ Transformer::Transformer(const ModelShape& shape, uint64_t seed)
                        .up = random(width, 2 * width),
                        .down = random(2 * width, width)});
   }
+  unembedding_ = random(width, shape.vocabulary);
 }
 
 Matrix Transformer::Embed(const std::vector<uint32_t>& tokens) const {
@@ -33,7 +35,7 @@ Matrix Transformer::Embed(const std::vector<uint32_t>& tokens) const {
 
 Projections Transformer::Project(uint32_t layer, const Matrix& rows) const {
   const Layer& weights = layers_[layer];
-  const Matrix normal = Normalize(rows);
+  const Matrix normal = NormalizeRows(rows);
   return {Multiply(normal, weights.query), Multiply(normal, weights.key),
           Multiply(normal, weights.value)};
 }
@@ -41,24 +43,19 @@ Projections Transformer::Project(uint32_t layer, const Matrix& rows) const {
 void Transformer::Finish(uint32_t layer, const Matrix& attention,
                          Matrix& rows) const {
   const Layer& weights = layers_[layer];
-  Add(Multiply(attention, weights.output), rows);
-  Matrix hidden = Multiply(Normalize(rows), weights.up);
+  AddTo(rows, Multiply(attention, weights.output));
+  Matrix hidden = Multiply(NormalizeRows(rows), weights.up);
   for (double& value : hidden.values) {
-    value /= 1.0 + std::exp(-value);  // SiLU
+    value /= 1.0 + std::exp(-value);  // SiLU: x * sigmoid(x)
   }
-  Add(Multiply(hidden, weights.down), rows);
+  AddTo(rows, Multiply(hidden, weights.down));
 }
 
 uint32_t Transformer::NextToken(const Matrix& rows) const {
-  const double* last = rows.row(rows.rows - 1);
-  std::vector<double> scores(shape_.vocabulary);
-  for (uint32_t token = 0; token < shape_.vocabulary; ++token) {
-    for (size_t i = 0; i < rows.columns; ++i) {
-      scores[token] += embedding_.row(token)[i] * last[i];
-    }
-  }
-  return static_cast<uint32_t>(std::max_element(scores.begin(), scores.end()) -
-                               scores.begin());
+  const Matrix scores = Multiply(LastRows(rows, 1), unembedding_);
+  const auto& values = scores.values;
+  return static_cast<uint32_t>(std::max_element(values.begin(), values.end()) -
+                               values.begin());
 }
 
 }  // namespace tiny_decoder

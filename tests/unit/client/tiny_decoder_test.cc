@@ -75,6 +75,12 @@ TEST(TinyDecoderTest, EarlierRowsDoNotDependOnLaterTokens) {
   EXPECT_EQ(some.values, more.values);
 }
 
+TEST(TinyDecoderTest, LastRowsAreTheNewest) {
+  const Matrix last = LastRows({3, 2, {1, 2, 3, 4, 5, 6}}, 2);
+  EXPECT_EQ(last.rows, 2);
+  EXPECT_THAT(last.values, ElementsAre(3, 4, 5, 6));
+}
+
 TEST(TinyDecoderTest, ErrorIsRelativeToTheLargestElement) {
   const Matrix whole = {1, 2, {-4, 1}};
   EXPECT_EQ(RelativeError({1, 2, {-4, 1.5}}, whole), 0.125);
