@@ -11,17 +11,7 @@ namespace {
 
 TEST_F(KvLayerTest, TruncatedLayerGrowsAgainWhileASnapshotStaysAsItWas) {
   for (const int64_t length : {0, 1, 63, 64, 65, 100, 128, 199}) {
-    KvLayer& layer = LayerOf(IdsFrom(1, 200));
-    const KvSnapshot before = layer.Snapshot();
-    ASSERT_TRUE(layer.Truncate(length).ok());
-    const KvSnapshot cut = layer.Snapshot();
-    Append(layer, IdsFrom(1000, 70));
-    EXPECT_EQ(CompareWithIds(before, IdsFrom(1, 200)), "");
-    EXPECT_EQ(CompareWithIds(cut, IdsFrom(1, length)), "");
-    EXPECT_EQ(CompareWithIds(layer.Snapshot(),
-                             Joined(IdsFrom(1, length), IdsFrom(1000, 70))),
-              "");
-    EXPECT_TRUE(HasZeroTail(layer.Snapshot()));
+    ExpectCutLayerGrowsAgain(length);
   }
 }
 
@@ -52,22 +42,8 @@ TEST_F(KvLayerTest, TruncationToTheLengthChangesNothing) {
 }
 
 TEST_F(KvLayerTest, ForkAndSourceGoTheirOwnWays) {
-  for (const int64_t length : {0, 1, 63, 64, 65, 100}) {
-    KvLayer& source = LayerOf(IdsFrom(1, 100));
-    const KvSnapshot before = source.Snapshot();
-    KvLayer& fork = Fork(source, length);
-    Append(source, IdsFrom(2000, 40));
-    Append(fork, IdsFrom(3000, 80));
-    Append(source, IdsFrom(4000, 1));
-    EXPECT_EQ(CompareWithIds(before, IdsFrom(1, 100)), "");
-    const TokenIds grown = Joined(IdsFrom(1, 100), IdsFrom(2000, 40));
-    EXPECT_EQ(
-        CompareWithIds(source.Snapshot(), Joined(grown, IdsFrom(4000, 1))), "");
-    EXPECT_EQ(CompareWithIds(fork.Snapshot(),
-                             Joined(IdsFrom(1, length), IdsFrom(3000, 80))),
-              "");
-    EXPECT_TRUE(HasZeroTail(source.Snapshot()));
-    EXPECT_TRUE(HasZeroTail(fork.Snapshot()));
+  for (const int64_t length : {0, 1, 63, 64, 65, 100, 128, 140}) {
+    ExpectForkAndSourceApart(length);
   }
 }
 

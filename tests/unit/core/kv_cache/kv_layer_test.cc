@@ -153,8 +153,7 @@ TEST_F(KvLayerTest, AppendBeyondMaxLengthIsRefused) {
 // Room for two pages.
 class SmallPoolTest : public KvLayerTest {
  protected:
-  SmallPoolTest()
-      : KvLayerTest(2 * KvFormat{DataType::kBF16, 2, 5, 3}.page_bytes()) {}
+  SmallPoolTest() : KvLayerTest(2 * kPlainFormat.page_bytes()) {}
 };
 
 TEST_F(SmallPoolTest, RefusedAppendLeavesNoTraceAndHarmsNoOther) {

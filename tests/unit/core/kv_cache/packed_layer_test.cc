@@ -3,36 +3,22 @@
 // int8 holds them exactly (kv_tokens.h), but where the test says Gaussian.
 #include <algorithm>
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/kv_cache/kv_layer.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/kv_tokens.h"
 #include "tests/support/random.h"
+#include "tests/unit/core/kv_cache/kv_layer_fixture.h"
 
-namespace attn {
+namespace attn::test {
 namespace {
-
-using test::AppendIds;
-using test::CompareWithIds;
-using test::IdsFrom;
-using test::KeyOf;
-using test::TokenIds;
 
 // Dims that no vector divides.
 constexpr KvFormat kFormat{DataType::kF32, 2, 5, 3, true};
 const int64_t kPage = kFormat.page_bytes();
 const int64_t kPacked = kFormat.packed_page_bytes();
-
-TokenIds Joined(TokenIds a, const TokenIds& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 // The bytes of all pages.
 std::vector<std::byte> BytesOf(const KvSnapshot& snapshot) {
@@ -54,7 +40,7 @@ void AppendGaussian(KvLayer& layer, int64_t first, int64_t n) {
     const int64_t run = std::min(first + n - i, kPageTokens - i % kPageTokens);
     std::vector<float> keys, values;
     for (int64_t t = i; t < i + run; ++t) {
-      test::Random random(static_cast<uint64_t>(t));
+      Random random(static_cast<uint64_t>(t));
       const auto next = [&] { return static_cast<float>(random.Gaussian()); };
       for (int64_t d = 0; d < kFormat.head_dim; ++d) keys.push_back(next());
       for (int64_t d = 0; d < kFormat.value_head_dim; ++d) {
@@ -69,41 +55,10 @@ void AppendGaussian(KvLayer& layer, int64_t first, int64_t n) {
   append->Commit();
 }
 
-class PackedLayerTest : public testing::Test {
+class PackedLayerTest : public KvLayerTest {
  protected:
   explicit PackedLayerTest(int64_t max_bytes = int64_t{64} << 20)
-      : pool_(max_bytes) {}
-  // The pool's gauge returns to zero after every test.
-  ~PackedLayerTest() override {
-    layers_.clear();
-    EXPECT_EQ(pool_.used_bytes(), 0);
-    EXPECT_EQ(pool_.shared_bytes(), 0);
-  }
-
-  KvLayer& NewLayer(int64_t window = 0) {
-    return layers_.emplace_back(pool_, kFormat, window, 100000);
-  }
-  KvLayer& LayerOf(const TokenIds& ids, int64_t window = 0) {
-    KvLayer& layer = NewLayer(window);
-    Append(layer, ids);
-    return layer;
-  }
-  KvLayer& Fork(const KvLayer& source, int64_t length) {
-    KvLayer& layer = NewLayer();
-    EXPECT_TRUE(layer.ForkFrom(source, length).ok());
-    return layer;
-  }
-  void Append(KvLayer& layer, const TokenIds& ids,
-              std::optional<int64_t> expected_length = std::nullopt) {
-    const absl::Status status = AppendIds(layer, kFormat, ids, expected_length);
-    EXPECT_TRUE(status.ok()) << status;
-  }
-  absl::Status TryAppend(KvLayer& layer, int64_t n) {
-    return layer.BeginAppend({.num_tokens = n}, std::nullopt).status();
-  }
-
-  PagePool pool_;
-  std::deque<KvLayer> layers_;
+      : KvLayerTest(max_bytes, kFormat) {}
 };
 
 TEST_F(PackedLayerTest, FullPagesArePackedAndTheLastOneIsNot) {
@@ -144,7 +99,7 @@ TEST_F(PackedLayerTest, DroppedAppendLeavesNoTrace) {
         const TokenIds ids = IdsFrom(1000, 130);
         auto append = layer.BeginAppend(KeyOf(ids), length);
         ASSERT_TRUE(append.ok());
-        test::WriteIds(*append, kFormat, ids, 0, written);
+        WriteIds(*append, kFormat, ids, 0, written);
         const KvAppend moved = *std::move(append);
       }
       EXPECT_EQ(pool_.used_bytes(), used_bytes);
@@ -180,19 +135,7 @@ TEST_F(PackedLayerTest, SnapshotOfTheOpenPageOutlivesItsPacking) {
 
 TEST_F(PackedLayerTest, TruncationIntoAPackedPageKeepsItAndAppendUnpacksIt) {
   for (const int64_t length : {1, 63, 64, 65, 100, 127, 128, 199}) {
-    KvLayer& layer = LayerOf(IdsFrom(1, 200));
-    const KvSnapshot before = layer.Snapshot();
-    const int64_t used_bytes = pool_.used_bytes();
-    ASSERT_TRUE(layer.Truncate(length).ok());
-    EXPECT_EQ(pool_.used_bytes(), used_bytes) << "nothing new";
-    const KvSnapshot cut = layer.Snapshot();
-    Append(layer, IdsFrom(1000, 70));
-    EXPECT_EQ(CompareWithIds(before, IdsFrom(1, 200)), "");
-    EXPECT_EQ(CompareWithIds(cut, IdsFrom(1, length)), "");
-    EXPECT_EQ(CompareWithIds(layer.Snapshot(),
-                             Joined(IdsFrom(1, length), IdsFrom(1000, 70))),
-              "")
-        << length;
+    ExpectCutLayerGrowsAgain(length);
   }
 }
 
@@ -210,20 +153,7 @@ TEST_F(PackedLayerTest, TruncatedPackedPageCountsAsPacked) {
 
 TEST_F(PackedLayerTest, ForkAndSourceGoTheirOwnWays) {
   for (const int64_t length : {0, 1, 63, 64, 65, 100, 127, 128, 140}) {
-    KvLayer& source = LayerOf(IdsFrom(1, 140));
-    const KvSnapshot before = source.Snapshot();
-    KvLayer& fork = Fork(source, length);
-    Append(source, IdsFrom(2000, 60));
-    Append(fork, IdsFrom(3000, 80));
-    Append(source, IdsFrom(4000, 1));
-    EXPECT_EQ(CompareWithIds(before, IdsFrom(1, 140)), "");
-    const TokenIds grown = Joined(IdsFrom(1, 140), IdsFrom(2000, 60));
-    EXPECT_EQ(
-        CompareWithIds(source.Snapshot(), Joined(grown, IdsFrom(4000, 1))), "");
-    EXPECT_EQ(CompareWithIds(fork.Snapshot(),
-                             Joined(IdsFrom(1, length), IdsFrom(3000, 80))),
-              "")
-        << length;
+    ExpectForkAndSourceApart(length);
   }
 }
 
@@ -318,4 +248,4 @@ TEST_F(SmallPackedPoolTest, RefusedUnpackingLeavesTheLayerAsItWas) {
 }
 
 }  // namespace
-}  // namespace attn
+}  // namespace attn::test
