@@ -7,18 +7,14 @@
 
 #include "core/kv_cache/kv_layer.h"
 #include "gtest/gtest.h"
+#include "tests/properties/paged_grid.h"
 #include "tests/support/kernel_runner.h"
-#include "tests/support/named_option.h"
 #include "tests/support/random.h"
 #include "tests/support/session_runner.h"
-#include "tests/support/sizes.h"
 #include "tests/support/snapshot_case.h"
 
 namespace attn::test {
 namespace {
-
-constexpr KernelKind kKinds[] = {KernelKind::kPrefill, KernelKind::kDecode,
-                                 KernelKind::kF64};
 
 KvFormat PackedFormatOf(const AttentionCase& c) {
   const Geometry& g = c.plan.geometry;
@@ -48,7 +44,7 @@ void ExpectAnswersAsWidened(const AttentionCase& c, const std::string& what) {
     PackedLayer layer(c, is_cut);
     const KvSnapshot snapshot = layer.Snapshot();
     const AttentionCase widened = WithTokensOf(c, snapshot);
-    for (const KernelKind kind : kKinds) {
+    for (const KernelKind kind : kPagedKinds) {
       EXPECT_TRUE(RunKernel(c, DefaultGemm(), kind, snapshot.View()) ==
                   RunKernel(widened, DefaultGemm(), kind))
           << what << (is_cut ? ", cut" : "") << ", kernel "
@@ -58,33 +54,17 @@ void ExpectAnswersAsWidened(const AttentionCase& c, const std::string& what) {
 }
 
 TEST(PackedTest, EqualsWidenedAtEveryPageEdge) {
-  for (const int64_t kv_len : {1, 63, 64, 65, 127, 128, 129, 256, 300, 700}) {
-    for (const int64_t head_dim : {1, 16, 33, 300}) {
-      if (kIsSanitized && kv_len * head_dim > 5000) continue;
-      CaseOptions options;
-      options.num_q_heads = 4;
-      options.q_len = 4;
-      options.kv_len = kv_len;
-      options.head_dim = head_dim;
-      options.value_head_dim = head_dim + 3;
-      ExpectAnswersAsWidened(MakeCase(options), std::to_string(kv_len) + " x " +
-                                                    std::to_string(head_dim));
-    }
-  }
+  CaseOptions options;
+  options.num_q_heads = 4;
+  options.q_len = 4;
+  ForEveryPageEdge(options, ExpectAnswersAsWidened);
 }
 
 TEST(PackedTest, EqualsWidenedWithEveryOption) {
-  for (const NamedOption& option : AllOptions()) {
-    CaseOptions options;
-    options.num_q_heads = 4;
-    options.q_len = 7;
-    options.kv_len = 150;
-    option.apply(options);
-    // Keys of a session are turned before they are written.
-    if (options.params.rope.has_value()) continue;
-    options.kv_lengths.clear();
-    ExpectAnswersAsWidened(MakeCase(options), option.name);
-  }
+  CaseOptions options;
+  options.num_q_heads = 4;
+  options.q_len = 7;
+  ForEverySessionOption(options, ExpectAnswersAsWidened);
 }
 
 // One element of token `token`, in head 0.
@@ -129,22 +109,10 @@ TEST(PackedTest, NanAndInfinityReachJustTheRowsThatSeeThem) {
     PackedLayer layer(c, false);
     const KvSnapshot snapshot = layer.Snapshot();
     EXPECT_TRUE(snapshot.Head(0).IsPacked(kPoisoned / kPageTokens));
-    for (const KernelKind kind : kKinds) {
+    for (const KernelKind kind : kPagedKinds) {
       ExpectPoisonOnlyWhereSeen(c, snapshot, kind);
     }
   }
-}
-
-AttentionCase CausalCase(int64_t length, uint64_t seed) {
-  CaseOptions options;
-  options.num_q_heads = 4;
-  options.q_len = options.kv_len = length;
-  options.head_dim = 24;
-  options.value_head_dim = 40;
-  options.params.causal = CausalMode::kTopLeft;
-  options.output.return_lse = true;
-  options.seed = seed;
-  return MakeCase(options);
 }
 
 // The case's last n queries over all of its keys, without session.
@@ -170,12 +138,10 @@ TEST(PackedTest, SessionInPiecesAnswersAsItsPagesSay) {
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << " round " << round);
     SessionRunner runner;
     const AttentionCase whole =
-        CausalCase(random.Between(130, 260), random.Next());
+        DecoderCase(random.Between(130, 260), random.Next());
     const SessionPtr session = runner.Create(whole, KvDtype::kInt8);
     const int64_t length = whole.plan.geometry.q_len;
-    for (int64_t first = 0; first < length;) {
-      const int64_t n = std::min(
-          length - first, random.Chance(0.5) ? 1 : random.Between(2, 90));
+    for (const auto& [first, n] : CutAtRandom(length, random)) {
       const SessionRunner::Call call{
           .expected_length = first,
           .fingerprint = static_cast<uint64_t>(first)};
@@ -188,7 +154,6 @@ TEST(PackedTest, SessionInPiecesAnswersAsItsPagesSay) {
           << "tokens " << first << " and " << n << " more of " << length;
       const auto again = runner.Attend(*session, piece, call);
       ASSERT_TRUE(again.ok() && *again == *answer) << "repeated";
-      first += n;
     }
   }
 }

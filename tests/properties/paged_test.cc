@@ -4,19 +4,15 @@
 
 #include "core/tensor/conversions.h"
 #include "gtest/gtest.h"
+#include "tests/properties/paged_grid.h"
 #include "tests/support/kernel_runner.h"
-#include "tests/support/named_option.h"
 #include "tests/support/paged_case.h"
-#include "tests/support/sizes.h"
 
 namespace attn::test {
 namespace {
 
-constexpr KernelKind kKinds[] = {KernelKind::kPrefill, KernelKind::kDecode,
-                                 KernelKind::kF64};
-
 void ExpectEqual(const AttentionCase& c, const std::string& what) {
-  for (const KernelKind kind : kKinds) {
+  for (const KernelKind kind : kPagedKinds) {
     EXPECT_TRUE(RunPaged(c, DefaultGemm(), kind) ==
                 RunKernel(c, DefaultGemm(), kind))
         << what << ", kernel " << static_cast<int>(kind);
@@ -26,35 +22,19 @@ void ExpectEqual(const AttentionCase& c, const std::string& what) {
 TEST(PagedTest, EqualsContiguousAtEveryPageEdge) {
   for (const DataType dtype :
        {DataType::kF32, DataType::kF16, DataType::kBF16}) {
-    for (const int64_t kv_len : {1, 63, 64, 65, 127, 128, 129, 256, 300, 700}) {
-      for (const int64_t head_dim : {1, 16, 33, 300}) {
-        if (kIsSanitized && kv_len * head_dim > 5000) continue;
-        CaseOptions options;
-        options.dtype = dtype;
-        options.num_q_heads = 4;
-        options.q_len = 5;
-        options.kv_len = kv_len;
-        options.head_dim = head_dim;
-        options.value_head_dim = head_dim + 3;
-        ExpectEqual(MakeCase(options),
-                    std::to_string(kv_len) + " x " + std::to_string(head_dim));
-      }
-    }
+    CaseOptions options;
+    options.dtype = dtype;
+    options.num_q_heads = 4;
+    options.q_len = 5;
+    ForEveryPageEdge(options, ExpectEqual);
   }
 }
 
 TEST(PagedTest, EqualsContiguousWithEveryOption) {
-  for (const NamedOption& option : AllOptions()) {
-    CaseOptions options;
-    options.num_q_heads = 4;
-    options.q_len = 21;
-    options.kv_len = 150;
-    option.apply(options);
-    // Keys of a session are turned before they are written.
-    if (options.params.rope.has_value()) continue;
-    options.kv_lengths.clear();
-    ExpectEqual(MakeCase(options), option.name);
-  }
+  CaseOptions options;
+  options.num_q_heads = 4;
+  options.q_len = 21;
+  ForEverySessionOption(options, ExpectEqual);
 }
 
 // Row 0 sees less than the last one; the poison stands between.

@@ -14,20 +14,6 @@
 namespace attn::test {
 namespace {
 
-// As many queries as keys, causal: what a decoder sends in total.
-AttentionCase WholeCase(int64_t length, uint64_t seed, bool has_rope = false) {
-  CaseOptions options;
-  options.num_q_heads = 4;
-  options.q_len = options.kv_len = length;
-  options.head_dim = 24;
-  options.value_head_dim = 40;
-  options.params.causal = CausalMode::kTopLeft;
-  if (has_rope) options.params.rope = RopeParams{.base = 10000};
-  options.output.return_lse = true;
-  options.seed = seed;
-  return MakeCase(options);
-}
-
 // Rows [first, first + n) of every head of the whole's output.
 std::vector<std::byte> OutputRows(const AttentionCase& whole,
                                   const AttentionOutputs& outputs,
@@ -58,7 +44,7 @@ TEST(SessionPropertyTest, OneCallWithAllTokensEqualsTheStatelessAnswer) {
   for (const int64_t length : {1, 3, 63, 64, 65, 200}) {
     for (const bool has_rope : {false, true}) {
       SessionRunner runner;
-      const AttentionCase whole = WholeCase(length, 7, has_rope);
+      const AttentionCase whole = DecoderCase(length, 7, has_rope);
       const SessionPtr session = runner.Create(whole);
       const auto answer = runner.Attend(*session, whole, {});
       ASSERT_TRUE(answer.ok()) << answer.status();
@@ -75,13 +61,11 @@ TEST(SessionPropertyTest, PiecesInAnyCutEqualTheWhole) {
     SCOPED_TRACE(testing::Message() << "seed " << kSeed << " round " << round);
     SessionRunner runner;
     const AttentionCase whole =
-        WholeCase(random.Between(2, 260), random.Next(), round % 2 == 1);
+        DecoderCase(random.Between(2, 260), random.Next(), round % 2 == 1);
     const AttentionOutputs expected = runner.engine().RunOne(whole);
     const SessionPtr session = runner.Create(whole);
     const int64_t length = whole.plan.geometry.q_len;
-    for (int64_t first = 0; first < length;) {
-      const int64_t n = std::min(
-          length - first, random.Chance(0.5) ? 1 : random.Between(2, 90));
+    for (const auto& [first, n] : CutAtRandom(length, random)) {
       const auto answer =
           runner.Attend(*session, CutTokens(whole, first, n),
                         {.expected_length = first,
@@ -92,14 +76,13 @@ TEST(SessionPropertyTest, PiecesInAnyCutEqualTheWhole) {
                                   OutputRows(whole, expected, first, n)),
                 2e-6)
           << "tokens " << first << " and " << n << " more of " << length;
-      first += n;
     }
   }
 }
 
 TEST(SessionPropertyTest, RepeatedCallAnswersTheSameBytesAndAppendsOnce) {
   SessionRunner runner;
-  const AttentionCase whole = WholeCase(100, 3);
+  const AttentionCase whole = DecoderCase(100, 3);
   const SessionPtr session = runner.Create(whole);
   const AttentionCase first = CutTokens(whole, 0, 70);
   const SessionRunner::Call call{.expected_length = 0, .fingerprint = 1};
@@ -115,7 +98,7 @@ TEST(SessionPropertyTest, RepeatedCallAnswersTheSameBytesAndAppendsOnce) {
 
 TEST(SessionPropertyTest, RefusedCallHasAppendedNothing) {
   SessionRunner runner;
-  const AttentionCase whole = WholeCase(10, 3);
+  const AttentionCase whole = DecoderCase(10, 3);
   const SessionPtr session = runner.Create(whole);
   AttentionCase bad = whole;
   bad.spec.params.softcap = -1;
@@ -126,14 +109,14 @@ TEST(SessionPropertyTest, RefusedCallHasAppendedNothing) {
 
 TEST(SessionPropertyTest, ForksAndTruncationsAnswerAsTheirOwnTokens) {
   SessionRunner runner;
-  const AttentionCase whole = WholeCase(150, 11);
+  const AttentionCase whole = DecoderCase(150, 11);
   const SessionPtr session = runner.Create(whole);
   ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 100), {}).ok());
   const auto fork = runner.store().Fork(session->id(), "", 90);
   ASSERT_TRUE(fork.ok()) << fork.status();
   const AttentionOutputs expected = runner.engine().RunOne(whole);
   // Both go on from token 90 with different tokens; neither sees the other.
-  const AttentionCase other = WholeCase(150, 99);
+  const AttentionCase other = DecoderCase(150, 99);
   ASSERT_TRUE(runner.Append(**fork, CutTokens(other, 0, 30), {}).ok());
   ASSERT_TRUE(session->Truncate(90, std::nullopt).ok());
   const auto answer = runner.Attend(*session, CutTokens(whole, 90, 60), {});
@@ -146,7 +129,7 @@ TEST(SessionPropertyTest, ForksAndTruncationsAnswerAsTheirOwnTokens) {
 TEST(SessionPropertyTest, WindowedSessionAnswersAsAWindowDoes) {
   constexpr int64_t kWindow = 37;
   SessionRunner runner;
-  AttentionCase whole = WholeCase(400, 5);
+  AttentionCase whole = DecoderCase(400, 5);
   const SessionPtr session = runner.Create(whole, KvDtype::kF32, kWindow);
   whole.plan.params.left_window = kWindow - 1;
   const AttentionOutputs expected = runner.engine().RunOne(whole);
@@ -167,7 +150,7 @@ TEST(SessionPropertyTest, WindowedSessionAnswersAsAWindowDoes) {
 // for: they are not there.
 TEST(SessionPropertyTest, RowPutBeforeTheKeptWindowSeesNoKey) {
   SessionRunner runner;
-  const AttentionCase whole = WholeCase(301, 5);
+  const AttentionCase whole = DecoderCase(301, 5);
   const SessionPtr session = runner.Create(whole, KvDtype::kF32, /*window=*/37);
   ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 300), {}).ok());
   AttentionCase last = CutTokens(whole, 300, 1);
@@ -183,7 +166,7 @@ TEST(SessionPropertyTest, RowPutBeforeTheKeptWindowSeesNoKey) {
 // n tokens after 300, of a window of 37: no row sees the first 264.
 void ExpectNoWeightBeforeTheWindow(KvDtype dtype, int64_t n) {
   SessionRunner runner;
-  AttentionCase whole = WholeCase(400, 5);
+  AttentionCase whole = DecoderCase(400, 5);
   whole.spec.output.weights = WeightsMode::kProbabilities;
   const SessionPtr session = runner.Create(whole, dtype, /*window=*/37);
   ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 300), {}).ok());
@@ -210,7 +193,7 @@ TEST(SessionPropertyTest, WeightsOfTokensThatLeftTheWindowAreZero) {
 
 TEST(SessionPropertyTest, EverythingIsGivenBack) {
   SessionRunner runner;
-  const AttentionCase whole = WholeCase(300, 5);
+  const AttentionCase whole = DecoderCase(300, 5);
   {
     const SessionPtr session = runner.Create(whole);
     ASSERT_TRUE(runner.Attend(*session, whole, {}).ok());

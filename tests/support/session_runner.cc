@@ -1,5 +1,6 @@
 #include "tests/support/session_runner.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -126,6 +127,28 @@ absl::StatusOr<int64_t> SessionRunner::Append(Session& session,
                                               const AttentionCase& c,
                                               const Call& call) {
   return AppendTokens(MakeCall(session, c, call), c.cos.data(), c.sin.data());
+}
+
+AttentionCase DecoderCase(int64_t length, uint64_t seed, bool has_rope) {
+  CaseOptions options;
+  options.num_q_heads = 4;
+  options.q_len = options.kv_len = length;
+  options.head_dim = 24;
+  options.value_head_dim = 40;
+  options.params.causal = CausalMode::kTopLeft;
+  if (has_rope) options.params.rope = RopeParams{.base = 10000};
+  options.output.return_lse = true;
+  options.seed = seed;
+  return MakeCase(options);
+}
+
+std::vector<Piece> CutAtRandom(int64_t length, Random& random) {
+  std::vector<Piece> pieces;
+  for (int64_t first = 0; first < length; first += pieces.back().n) {
+    const int64_t n = random.Chance(0.5) ? 1 : random.Between(2, 90);
+    pieces.push_back({first, std::min(n, length - first)});
+  }
+  return pieces;
 }
 
 AttentionCase CutTokens(const AttentionCase& whole, int64_t first, int64_t n) {

@@ -66,6 +66,18 @@ class SessionRunner {
   EngineRunner engine_{/*num_workers=*/2};
 };
 
+// As many queries as keys, causal, with the lse: what a decoder sends in total.
+AttentionCase DecoderCase(int64_t length, uint64_t seed, bool has_rope = false);
+
+// Tokens [first, first + n).
+struct Piece {
+  int64_t first = 0;
+  int64_t n = 0;
+};
+
+// Tokens [0, length) in pieces of 1 to 90, half of them of one.
+std::vector<Piece> CutAtRandom(int64_t length, Random& random);
+
 // Rows [first, first + n) of the case's keys, values and queries (all of which
 // have the same length) as a case of its own. REQUIRES: batch_size 1, BHSD.
 AttentionCase CutTokens(const AttentionCase& whole, int64_t first, int64_t n);
