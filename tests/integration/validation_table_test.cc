@@ -24,7 +24,6 @@ using absl::StatusCode;
 
 StatusCode CodeOf(const std::string& reason) {
   if (reason == "REQUEST_TOO_LARGE") return StatusCode::kResourceExhausted;
-  if (reason == "NOT_SERVED") return StatusCode::kUnimplemented;
   return StatusCode::kInvalidArgument;
 }
 
