@@ -35,7 +35,9 @@ class Verdicts {
   void Check(const char* what, size_t index, double expected, double got,
              double bound) {
     const double error = Error(expected, got);
-    const double ratio = std::fabs(error) / bound;
+    // Beside an lse of -infinity the bound is none, and the ratio was NaN.
+    const double ratio =
+        std::isfinite(bound) ? std::fabs(error) / bound : kInfinity;
     if (error == 0 || !(ratio > ratio_)) return;
     ratio_ = ratio;
     text_ = absl::StrFormat(
