@@ -1,5 +1,5 @@
-// Every row of the error table (proto/README.md) that this version can answer,
-// from the real server.
+// Rows of the error table (proto/README.md) from the real server; those of
+// sessions are in session_test.cc and snapshot_test.cc.
 #include <string>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -190,15 +190,19 @@ TEST_F(ErrorTableTest, RefusalsAreCountedAndAreNoTasks) {
             3);
 }
 
-TEST(OverloadTest, FullQueueSaysWhenToRetry) {
-  ServerProcess server({"--max-queue-tasks", "1", "--workers", "1"});
-  const auto client = server.NewClient();
+// It takes a worker longer than others take to arrive.
+client::AttendRequest LongRequest() {
   CaseOptions options;
   options.num_q_heads = options.num_kv_heads = 8;
   options.q_len = options.kv_len = 2000;
   options.head_dim = options.value_head_dim = 64;
-  const std::vector<client::AttendRequest> requests(
-      8, ToRequest(MakeCase(options)));
+  return ToRequest(MakeCase(options));
+}
+
+TEST(OverloadTest, FullQueueRefusesItemsOfABatch) {
+  ServerProcess server({"--max-queue-tasks", "1", "--workers", "1"});
+  const auto client = server.NewClient();
+  const std::vector<client::AttendRequest> requests(8, LongRequest());
   const auto results = client->AttendBatch(requests);
   ASSERT_TRUE(results.ok()) << results.status();
   int num_refused = 0;
@@ -217,11 +221,7 @@ TEST(OverloadTest, FullQueueSaysWhenToRetry) {
 TEST(OverloadTest, UnaryQueueFullCarriesRetryInfo) {
   ServerProcess server({"--max-queue-tasks", "1", "--workers", "1"});
   const auto client = server.NewClient();
-  CaseOptions options;
-  options.num_q_heads = options.num_kv_heads = 8;
-  options.q_len = options.kv_len = 2000;
-  options.head_dim = options.value_head_dim = 64;
-  const client::AttendRequest request = ToRequest(MakeCase(options));
+  const client::AttendRequest request = LongRequest();
   std::vector<absl::Status> statuses(6);
   absl::BlockingCounter left(6);
   for (absl::Status& status : statuses) {

@@ -1,6 +1,7 @@
 #include "tests/integration/server_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,9 +69,12 @@ ServerProcess::~ServerProcess() {
 }
 
 void ServerProcess::AwaitServing() {
+  constexpr int kPatienceMs = 20'000;
   char buffer[4096];
   while (http_address_.empty()) {
-    const ssize_t size = read(log_fd_, buffer, sizeof(buffer));
+    pollfd news{.fd = log_fd_, .events = POLLIN, .revents = 0};
+    const bool has_news = poll(&news, 1, kPatienceMs) == 1;
+    const ssize_t size = has_news ? read(log_fd_, buffer, sizeof(buffer)) : 0;
     if (size <= 0) std::fprintf(stderr, "server log:\n%s\n", log_.c_str());
     ATTN_CHECK(size > 0);
     log_.append(buffer, static_cast<size_t>(size));

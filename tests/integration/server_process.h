@@ -17,7 +17,7 @@ namespace attn::test {
 class ServerProcess {
  public:
   // Starts attnserve with these flags beside its addresses and waits until it
-  // serves. Dies when it does not within 20 s.
+  // serves. Dies when it ends, or says nothing for 20 s, before it does.
   explicit ServerProcess(std::vector<std::string> flags = {});
   // Kills it if it still runs.
   ~ServerProcess();

@@ -122,10 +122,18 @@ TEST_F(SessionTest, ForksAndTruncationsKeepToThemselves) {
   const auto cut = client_->TruncateSession("s", 70, 1);
   ASSERT_TRUE(cut.ok()) << cut.status();
   EXPECT_THAT(cut->layer_lengths, ElementsAre(0, 70));
-  const auto on_source = client_->Attend(Tokens(70, 30));
+  // Other tokens than the fork has in these places.
+  client::AttendRequest other = Tokens(0, 30);
+  other.session->expected_length = 70;
+  const auto on_source = client_->Attend(other);
   const auto on_fork = client_->Attend(Tokens(100, 30, "f"));
   ASSERT_TRUE(on_source.ok() && on_fork.ok()) << on_fork.status();
   EXPECT_THAT(client_->GetSession("f")->layer_lengths, ElementsAre(0, kLength));
+  ASSERT_TRUE(client_->CreateSession(Spec(), "twin").ok());
+  ASSERT_TRUE(client_->Attend(Tokens(0, 100, "twin")).ok());
+  const auto on_twin = client_->Attend(Tokens(100, 30, "twin"));
+  ASSERT_TRUE(on_twin.ok()) << on_twin.status();
+  EXPECT_TRUE(on_fork->output.bytes() == on_twin->output.bytes());
 }
 
 TEST_F(SessionTest, EveryErrorSaysItsReason) {

@@ -9,6 +9,8 @@
 #include "attn/v1/session.pb.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/transport.h"
+#include "core/snapshot/piece_checksums.h"
+#include "core/snapshot/snapshot_header.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/server_process.h"
@@ -220,6 +222,26 @@ TEST_F(SnapshotTest, DamageLeavesNothingBehind) {
   EXPECT_EQ(server_.Metrics().Sum("attn_refused_total",
                                   {{"reason", "SNAPSHOT_DAMAGED"}}),
             7);
+}
+
+// The bytes as a later version of the format would begin them.
+std::string OfNextVersion(std::string bytes) {
+  const std::string format(kSnapshotFormat);
+  bytes.replace(bytes.find(format), format.size(), "attnserve.snapshot/2");
+  const size_t head = 8 + *ParseHeaderSize(bytes.substr(0, 8));
+  bytes.replace(head, 8, EncodeChecksum(Checksum(bytes.substr(0, head))));
+  return bytes;
+}
+
+TEST_F(SnapshotTest, OtherVersionsOfTheFormatAreNotServed) {
+  Fill(3);
+  const auto bytes = Export(*client_, "s");
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const std::string next = OfNextVersion(*bytes);
+  const absl::Status status =
+      client_->ImportSession(Pieces(next, 9999), "t").status();
+  ExpectError(status, StatusCode::kUnimplemented, "NOT_SERVED");
+  EXPECT_EQ(Gauge("attn_sessions"), 1);
 }
 
 TEST_F(SnapshotTest, BrokenTransfersLeaveNothingBehind) {
