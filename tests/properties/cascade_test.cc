@@ -182,7 +182,7 @@ TEST_F(CascadeTest, ManyRowsMakeSeveralGroups) {
 }
 
 // Through the engine, where the batches form by themselves.
-TEST_F(CascadeTest, EngineRunsForksTogether) {
+TEST_F(CascadeTest, ForksSubmittedTogetherAnswerAsAlone) {
   std::vector<SessionPtr> forks;
   std::vector<AttentionCase> tokens;
   std::vector<AttentionOutputs> together;

@@ -159,8 +159,7 @@ TEST(MergePropertyTest, AnyIntervalsOfTheKeysMergeToTheWhole) {
   }
 }
 
-// Without structure a part may be any set of keys, in any order; rope then goes
-// by key_positions.
+// Without structure a part may be any set of keys.
 TEST(MergePropertyTest, AnySubsetsOfTheKeysMergeToTheWhole) {
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
   Random random(kSeed + 1);

@@ -61,6 +61,7 @@ TEST(LiveViewTest, LargestSessionsComeFirst) {
                                        .sessions = sessions,
                                        .max_sessions = 2});
   EXPECT_THAT(text, HasSubstr("since the server's start\n"));
+  EXPECT_THAT(text, HasSubstr("\nmiddle"));
   EXPECT_LT(text.find("\nlarge"), text.find("\nmiddle"));
   EXPECT_THAT(text, Not(HasSubstr("small")));
 }

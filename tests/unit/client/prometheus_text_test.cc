@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace attn::attnctl {
@@ -42,12 +43,12 @@ TEST(PrometheusTextTest, SumsOverMatchingLabels) {
 
 TEST(PrometheusTextTest, LabelValuesAreUnescaped) {
   const MetricSet metrics = Scrape();
-  for (const MetricSample& sample : metrics.samples()) {
-    if (sample.name == "odd") {
-      EXPECT_EQ(sample.labels.at("text"), "a \"b\" \\ c\nd,}");
-      EXPECT_TRUE(std::isinf(sample.value));
-    }
-  }
+  const auto odd = std::find_if(
+      metrics.samples().begin(), metrics.samples().end(),
+      [](const MetricSample& sample) { return sample.name == "odd"; });
+  ASSERT_NE(odd, metrics.samples().end());
+  EXPECT_EQ(odd->labels.at("text"), "a \"b\" \\ c\nd,}");
+  EXPECT_TRUE(std::isinf(odd->value));
 }
 
 TEST(PrometheusTextTest, QuantilesInterpolateWithinTheirBucket) {

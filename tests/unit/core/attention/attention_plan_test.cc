@@ -62,11 +62,14 @@ TEST(AttentionPlanTest, SumsBytes) {
   plan.key_bytes = 20;
   plan.value_bytes = 300;
   plan.mask_bytes = 4000;
+  plan.cos_bytes = 50000;
+  plan.sin_bytes = 600000;
   plan.output_bytes = 5;
   plan.lse_bytes = 60;
   plan.weights_bytes = 700;
-  EXPECT_EQ(plan.input_bytes(), 4321);
-  EXPECT_EQ(plan.reply_bytes(), 765);
+  plan.top_bytes = 4000;
+  EXPECT_EQ(plan.input_bytes(), 654321);
+  EXPECT_EQ(plan.reply_bytes(), 8765) << "top keys: indices and probabilities";
 }
 
 }  // namespace

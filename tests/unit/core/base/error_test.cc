@@ -47,12 +47,13 @@ TEST(ErrorTest, QueueFullCarriesTheRetryTime) {
   EXPECT_EQ(RetryAfterOf(status), milliseconds(250));
 }
 
-TEST(ErrorTest, NotServedNamesTheField) {
-  const absl::Status status = NotServed("session");
+TEST(ErrorTest, NotServedNamesFieldAndValue) {
+  const absl::Status status = NotServed("snapshot.format", "x/2");
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status.message(), "session is not served by this version");
+  EXPECT_EQ(status.message(),
+            "snapshot.format x/2 is not served by this version");
   EXPECT_EQ(ReasonOf(status), Reason::kNotServed);
-  EXPECT_EQ(FieldOf(status), "session");
+  EXPECT_EQ(FieldOf(status), "snapshot.format");
 }
 
 TEST(ErrorTest, OtherStatusesHaveNoParts) {
@@ -114,6 +115,7 @@ TEST(ErrorTest, ReasonNamesAreThoseOfTheContract) {
   EXPECT_EQ(ReasonName(Reason::kQueueFull), "QUEUE_FULL");
   EXPECT_EQ(ReasonName(Reason::kDeadlineUnreachable), "DEADLINE_UNREACHABLE");
   EXPECT_EQ(ReasonName(Reason::kDraining), "DRAINING");
+  EXPECT_EQ(ReasonName(Reason::kNotServed), "NOT_SERVED");
   EXPECT_EQ(ReasonName(Reason::kKvMemory), "KV_MEMORY");
   EXPECT_EQ(ReasonName(Reason::kQuota), "QUOTA");
   EXPECT_EQ(ReasonName(Reason::kSessionNeverExisted), "SESSION_NEVER_EXISTED");

@@ -69,7 +69,7 @@ TEST(ActiveBatchTest, EveryUnitIsInExactlyOneItem) {
   }
 }
 
-TEST(ActiveBatchTest, LargeTaskIsCutIntoItemsOfBoundedCost) {
+TEST(ActiveBatchTest, LargeTaskIsCutIntoItemsThatAddUpToIt) {
   CaseOptions options = Sized(1500);
   options.num_q_heads = options.num_kv_heads = 8;
   const TaskPtr task = MakeTask(options);
