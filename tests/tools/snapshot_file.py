@@ -92,15 +92,18 @@ def write(metadata, tensors, **json_style):
 
 def places_behind(metadata, tensors):
     """Every element behind a layer's length, as bytes."""
-    keys_are_packed = metadata["kv_dtype"] == "INT8"
-    width = 4 if keys_are_packed else ELEMENT_BYTES[metadata["kv_dtype"]]
+    is_packed = metadata["kv_dtype"] == "INT8"
+    width = 4 if is_packed else ELEMENT_BYTES[metadata["kv_dtype"]]
+    prefix = "tail_" if is_packed else ""
     for layer, length in enumerate(map(int, metadata["layer_lengths"].split(","))):
         used = length % 64
         if used:
-            _, (pages, heads, dims, _), keys = tensors[
-                f"layers.{layer}.{'tail_key' if keys_are_packed else 'key'}"]
+            _, (pages, heads, dims, _), keys = tensors[f"layers.{layer}.{prefix}key"]
             for row in range((pages - 1) * heads * dims, pages * heads * dims):
                 yield keys[(row * 64 + used) * width:(row + 1) * 64 * width]
+            _, (pages, heads, _, dims), values = tensors[f"layers.{layer}.{prefix}value"]
+            for head in range((pages - 1) * heads, pages * heads):
+                yield values[(head * 64 + used) * dims * width:(head + 1) * 64 * dims * width]
 
 
 def problems_of_file(blob):
