@@ -47,7 +47,7 @@ TEST_F(TopTest, OneFrameShowsCallsAndSessions) {
 TEST_F(TopTest, FurtherFramesAreOfTheirInterval) {
   ASSERT_TRUE(server_.NewClient()->CreateSession({.head_dim = 4}, "s").ok());
   EXPECT_EQ(Run("--count 2 --interval 10ms"), attnctl::kExitOk);
-  const size_t second = out_.find("\nover 0.0 s\n");
+  const size_t second = out_.find("\nover ");
   ASSERT_NE(second, std::string::npos) << out_;
   EXPECT_EQ(out_.find("CreateSession", second), std::string::npos) << out_;
 }
