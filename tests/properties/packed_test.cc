@@ -68,8 +68,10 @@ TEST(PackedTest, EqualsWidenedWithEveryOption) {
 }
 
 // One element of token `token`, in head 0.
-void Poison(AttentionCase& c, int64_t token, float poison) {
+void PoisonKey(AttentionCase& c, int64_t token, float poison) {
   std::memcpy(c.key.data() + token * c.plan.geometry.head_dim * 4, &poison, 4);
+}
+void PoisonValue(AttentionCase& c, int64_t token, float poison) {
   std::memcpy(c.value.data() + token * c.plan.geometry.value_head_dim * 4,
               &poison, 4);
 }
@@ -96,22 +98,28 @@ void ExpectPoisonOnlyWhereSeen(const AttentionCase& c,
   }
 }
 
-TEST(PackedTest, NanAndInfinityReachJustTheRowsThatSeeThem) {
+void ExpectPoisonIsKept(float poison, bool is_in_key) {
   constexpr int64_t kPoisoned = 90;
+  CaseOptions options;
+  options.q_len = 8;
+  options.kv_len = 150;
+  options.params.causal = CausalMode::kTopLeft;
+  options.params.causal_offset = kPoisoned - 4;
+  AttentionCase c = MakeCase(options);
+  if (is_in_key) PoisonKey(c, kPoisoned, poison);
+  PoisonValue(c, kPoisoned, poison);
+  PackedLayer layer(c, false);
+  const KvSnapshot snapshot = layer.Snapshot();
+  EXPECT_TRUE(snapshot.Head(0).IsPacked(kPoisoned / kPageTokens));
+  for (const KernelKind kind : kPagedKinds) {
+    ExpectPoisonOnlyWhereSeen(c, snapshot, kind);
+  }
+}
+
+TEST(PackedTest, NanAndInfinityReachJustTheRowsThatSeeThem) {
   for (const float poison : {NAN, INFINITY, -INFINITY}) {
-    CaseOptions options;
-    options.q_len = 8;
-    options.kv_len = 150;
-    options.params.causal = CausalMode::kTopLeft;
-    options.params.causal_offset = kPoisoned - 4;
-    AttentionCase c = MakeCase(options);
-    Poison(c, kPoisoned, poison);
-    PackedLayer layer(c, false);
-    const KvSnapshot snapshot = layer.Snapshot();
-    EXPECT_TRUE(snapshot.Head(0).IsPacked(kPoisoned / kPageTokens));
-    for (const KernelKind kind : kPagedKinds) {
-      ExpectPoisonOnlyWhereSeen(c, snapshot, kind);
-    }
+    ExpectPoisonIsKept(poison, /*is_in_key=*/true);
+    ExpectPoisonIsKept(poison, /*is_in_key=*/false);
   }
 }
 
