@@ -1,0 +1,114 @@
+"""The service: a real attnserve on loopback, asked the two problems."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+import sys
+import tempfile
+import time
+from types import ModuleType
+
+import grpc
+import grpc_tools
+import numpy as np
+from grpc_tools import protoc
+
+import raw_wire
+from problem import Problem
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "tests/interop"))
+from server import LARGEST_MESSAGE, PROTO, Server  # noqa: E402
+
+ATTEND = "/attn.v1.AttentionService/Attend"
+SESSION_ID = "bench-peers"
+CHUNK_TOKENS = 4096  # Of one AppendKv.
+TIMEOUT_SECONDS = 120
+WORKERS_NICE = 10  # Of the server's compute threads, over its own.
+
+
+def _generate(folder: str) -> tuple[ModuleType, ModuleType, ModuleType]:
+    """attention_pb2, session_pb2 and session_pb2_grpc, made in `folder`."""
+    files = [str(PROTO / f"attn/v1/{name}.proto") for name in ("types", "attention", "session")]
+    google = pathlib.Path(grpc_tools.__file__).parent / "_proto"
+    arguments = ["protoc", f"-I{PROTO}", f"-I{google}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
+    if protoc.main([*arguments, *files]) != 0:
+        raise RuntimeError(f"protoc failed on {PROTO}")
+    sys.path.insert(0, folder)
+    attention, session, services = (importlib.import_module(f"attn.v1.{name}")
+                                    for name in ("attention_pb2", "session_pb2", "session_pb2_grpc"))
+    return attention, session, services
+
+
+class Service:
+    """Server, channel and, for decode, a session; a context manager. Compute
+    threads: as many as the server finds CPUs."""
+
+    def __init__(self, binary: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="attn-peers-")
+        attention, self._messages, services = _generate(self._folder.name)
+        self._server = Server(binary)
+        address = self._server.address()
+        # From here on client and peers are as nice as the server's compute
+        # threads, so that a busy machine is as busy for them.
+        os.nice(WORKERS_NICE)
+        options = [("grpc.max_receive_message_length", LARGEST_MESSAGE),
+                   ("grpc.max_send_message_length", LARGEST_MESSAGE)]
+        self._channel = grpc.insecure_channel(address, options=options)
+        self._attend = self._channel.unary_unary(ATTEND)  # Bytes to bytes.
+        self._sessions = services.SessionServiceStub(self._channel)
+        reference = {"session_id": SESSION_ID}
+        self._in_session = attention.AttendRequest(session=reference).SerializeToString()
+        self._filled = False
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+        self._server.stop()
+        self._folder.cleanup()
+
+    def run(self, problem: Problem) -> tuple[np.ndarray, float, float]:
+        """The output, and the seconds from arrays to array and of the server's
+        compute. A decode step appends the problem's last token and attends to all."""
+        if problem.name == "prefill":
+            return self._call(problem, {raw_wire.QUERY: problem.query, raw_wire.KEY: problem.key,
+                                        raw_wire.VALUE: problem.value}, b"")
+        if not self._filled:
+            self._fill(problem)
+        token = slice(problem.key.shape[2] - 1, None)
+        answer = self._call(problem, {raw_wire.QUERY: problem.query,
+                                      raw_wire.KEY: np.ascontiguousarray(problem.key[:, :, token]),
+                                      raw_wire.VALUE: np.ascontiguousarray(problem.value[:, :, token])},
+                            self._in_session)
+        # So that the next step is the same again.
+        self._sessions.TruncateSession(self._messages.TruncateSessionRequest(
+            session_id=SESSION_ID, length=token.start), timeout=TIMEOUT_SECONDS)
+        return answer
+
+    def _call(self, problem: Problem, tensors: dict[int, np.ndarray], rest: bytes) -> tuple[np.ndarray, float, float]:
+        start = time.perf_counter()
+        flat, compute_seconds = raw_wire.reply(
+            self._attend(raw_wire.request(tensors, rest), timeout=TIMEOUT_SECONDS))
+        output = flat.reshape(problem.query.shape)
+        return output, time.perf_counter() - start, compute_seconds
+
+    def _fill(self, problem: Problem) -> None:
+        """Makes the session of all tokens but the last."""
+        _, num_kv_heads, kv_len, head_dim = problem.key.shape
+        spec = self._messages.SessionSpec(num_layers=1, num_kv_heads=num_kv_heads, head_dim=head_dim)
+        self._sessions.CreateSession(
+            self._messages.CreateSessionRequest(session_id=SESSION_ID, spec=spec), timeout=TIMEOUT_SECONDS)
+        for start in range(0, kv_len - 1, CHUNK_TOKENS):
+            tokens = slice(start, min(start + CHUNK_TOKENS, kv_len - 1))
+            rows = self._messages.AppendKvRequest(session={"session_id": SESSION_ID})
+            for name in ("key", "value"):
+                array = getattr(problem, name)[:, :, tokens]
+                tensor = getattr(rows, name)
+                tensor.dtype, tensor.data = raw_wire.F32, array.tobytes()
+                tensor.shape.extend(array.shape)
+            self._sessions.AppendKv(rows, timeout=TIMEOUT_SECONDS)
+        self._filled = True
