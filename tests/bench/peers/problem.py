@@ -20,6 +20,7 @@ class Problem:
     key: np.ndarray
     value: np.ndarray
     runs: int  # Of which one repetition is the median.
+    warm_runs: int = 0  # Before them; a decode loop does not begin with each token.
 
     @property
     def scale(self) -> float:
@@ -49,4 +50,4 @@ def prefill() -> Problem:
 
 
 def decode() -> Problem:
-    return Problem("decode", *_random(2, 16, 4, 1, 32768), runs=5)
+    return Problem("decode", *_random(2, 16, 4, 1, 32768), runs=11, warm_runs=11)
