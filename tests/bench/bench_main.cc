@@ -69,7 +69,8 @@ void Print(const Figure& figure, const Measured& measured) {
 bool WriteJson(const std::string& path,
                const std::map<std::string, double>& values) {
   std::ofstream file(path);
-  const char* separator = "{\n";
+  file << "{";
+  const char* separator = "\n";
   for (const auto& [name, value] : values) {
     file << separator << "  \"" << name << "\": " << value;
     separator = ",\n";
