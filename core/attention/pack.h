@@ -4,7 +4,6 @@
 // (design/performance.md). Values of f32 stay where they lie.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "core/attention/problem.h"

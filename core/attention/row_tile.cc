@@ -39,9 +39,9 @@ absl::Status RowTile::Run(ScratchArena& arena) {
     member.stage.FindRanges(ranges_ + member.first);
   }
   ATTN_RETURN_IF_ERROR(VisitKeys());
-  // NaN and infinity among the values are in what every row accumulated, even
-  // of keys that it must not see. Looking for them here alone is cheaper than
-  // in each tile (a fifth of a decode tile), and finding some is rare.
+  // NaN and infinity among the values are in what rows accumulated, even of
+  // keys that they must not see. Looking for them here alone is cheaper than in
+  // each tile (a fifth of a decode tile), and finding some is rare.
   if (!AreFinite(accumulated_, num_rows(), p_.value.dim, p_.value.dim)) {
     looks_at_values_ = true;
     ATTN_RETURN_IF_ERROR(VisitKeys());

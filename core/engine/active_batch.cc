@@ -30,12 +30,11 @@ int64_t NumItems(double cost, int64_t num_units) {
 // all others do.
 void AppendItems(AttentionTask& task, int64_t first,
                  std::vector<WorkItem>& items) {
-  const bool is_empty = task.num_units() == 0;
   const int64_t num_units = task.num_units() - first;
-  const double cost = is_empty
-                          ? task.facts().cost
-                          : UnitCost(task) * static_cast<double>(num_units);
-  const int64_t num_items = is_empty ? 1 : NumItems(cost, num_units);
+  const double cost =
+      UnitCost(task) * static_cast<double>(std::max<int64_t>(1, num_units));
+  const int64_t num_items =
+      task.num_units() == 0 ? 1 : NumItems(cost, num_units);
   task.ExpectItems(num_items + first);
   for (int64_t i = 0; i < num_items; ++i) {
     // No overflow: units are bounded by the bytes of a message, items by 4096.

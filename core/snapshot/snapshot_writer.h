@@ -38,7 +38,6 @@ class SnapshotWriter {
   // A page of which every place counts: the page itself, or a copy of it with
   // zeroes behind the layer's length.
   const std::byte* WholePage(int64_t layer, int64_t page);
-  // The last page into tail_.
 
   const std::vector<Session::LayerSnapshot> snapshots_;
   const KvFormat format_;
