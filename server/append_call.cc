@@ -25,7 +25,7 @@ AppendCall::AppendCall(const AttendContext& context,
     : UnaryCall(context, RpcMethod::kAppendKv, call), response_(response) {}
 
 void AppendCall::Run(const grpc::ByteBuffer& request) {
-  const ReceivedMessage message(request);
+  ReceivedMessage message(request);
   if (const absl::Status status = CheckArrival(message.bytes().size());
       !status.ok()) {
     return RefuseWith(status);
@@ -39,9 +39,9 @@ void AppendCall::Run(const grpc::ByteBuffer& request) {
   FinishWith(std::move(reply), response_);
 }
 
-absl::StatusOr<int64_t> AppendCall::Append(const FragmentedBytes& bytes) {
+absl::StatusOr<int64_t> AppendCall::Append(FragmentedBytes& bytes) {
   ATTN_RETURN_IF_ERROR(context_.engine.CheckServing());
-  const DecodedAppend decoded = DecodeAppend(bytes);
+  const DecodedAppend decoded = DecodeAppend({bytes, context_.shared_memory});
   ATTN_RETURN_IF_ERROR(decoded.status);
   ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
                         context_.sessions.Use(decoded.session.session_id));

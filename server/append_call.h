@@ -15,7 +15,7 @@ class AppendCall final : public UnaryCall {
 
  private:
   // The layer's length after it.
-  absl::StatusOr<int64_t> Append(const FragmentedBytes& bytes);
+  absl::StatusOr<int64_t> Append(FragmentedBytes& bytes);
 
   grpc::ByteBuffer& response_;
 };

@@ -45,9 +45,10 @@ absl::Status ReplyBudget::Take(int64_t bytes) {
 AttendFlow::AttendFlow(const AttendContext& context, const Arrival& arrival)
     : context_(context), arrival_(arrival) {}
 
-void AttendFlow::Run(const FragmentedBytes& bytes, ByteRange range, Done done) {
+void AttendFlow::Run(FragmentedBytes& bytes, ByteRange range, Done done) {
   const TimePoint start = context_.clock.Now();
-  DecodedRequest decoded = DecodeRequest(bytes, range);
+  DecodedRequest decoded =
+      DecodeRequest({bytes, context_.shared_memory}, range);
   absl::StatusOr<AttentionTaskPtr> task = Prepare(bytes, decoded);
   if (!task.ok()) {
     Refuse(task.status(), std::move(decoded.request_id), done);

@@ -25,6 +25,8 @@ struct AttendContext {
   PrometheusMetrics& metrics;
   FailureLog& failure_log;
   SessionStore& sessions;
+  // Null: no memory is shared.
+  const SharedMemory* shared_memory = nullptr;
   int64_t max_request_bytes = 0;
   RequestLimits limits;
 };
@@ -71,7 +73,7 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
 
   // Runs the AttendRequest in `range`, whose tensors are copied before this
   // returns.
-  void Run(const FragmentedBytes& bytes, ByteRange range, Done done);
+  void Run(FragmentedBytes& bytes, ByteRange range, Done done);
 
   // The client left. Before, during or after Run.
   void Cancel();

@@ -20,6 +20,7 @@
 #include "server/health_service.h"
 #include "server/http_endpoint.h"
 #include "server/listen_address.h"
+#include "server/memory_socket.h"
 #include "server/session_service.h"
 #include "server/session_sweeper.h"
 #include "server/statusz.h"
@@ -69,6 +70,8 @@ class WiredServer final : public AttentionServer {
         clock_(clock),
         start_(clock.Now()),
         options_(EngineOptionsOf(config)),
+        shared_memory_(
+            {.max_bytes = config.shared_memory_bytes, .random = SystemRandom}),
         failure_log_(log, clock) {}
 
   ~WiredServer() override {
@@ -78,6 +81,7 @@ class WiredServer final : public AttentionServer {
 
   absl::Status Listen() {
     CapSimdIsa(config_.max_isa);
+    ATTN_RETURN_IF_ERROR(ShareMemory());
     MakeEngine();
     ATTN_RETURN_IF_ERROR(ListenHttp());
     ATTN_RETURN_IF_ERROR(ListenGrpc());
@@ -122,6 +126,7 @@ class WiredServer final : public AttentionServer {
         std::clamp(deadline - clock_.Now(), Duration{}, kLinger)));
   }
 
+  absl::Status ShareMemory();
   void MakeEngine();
   void MakeSessions();
   absl::Status ListenHttp();
@@ -132,6 +137,7 @@ class WiredServer final : public AttentionServer {
   const Clock& clock_;
   const TimePoint start_;
   const EngineOptions options_;
+  SharedMemory shared_memory_;
   FailureLog failure_log_;
   std::atomic<bool> is_ready_{false};
   std::string isa_;
@@ -140,6 +146,7 @@ class WiredServer final : public AttentionServer {
   std::string http_address_;
 
   // In the order in which they are made; each uses those above it.
+  std::unique_ptr<MemorySocket> memory_socket_;  // Null: none is shared.
   std::unique_ptr<PrometheusMetrics> metrics_;
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<SessionStore> store_;
@@ -153,6 +160,19 @@ class WiredServer final : public AttentionServer {
   std::unique_ptr<grpc::Server> grpc_server_;
 };
 
+absl::Status WiredServer::ShareMemory() {
+  if (config_.shared_memory_socket.empty()) return absl::OkStatus();
+  auto socket =
+      MemorySocket::Start(config_.shared_memory_socket, shared_memory_);
+  if (!socket.ok()) {
+    return absl::Status(
+        socket.status().code(),
+        absl::StrCat("shared-memory-socket: ", socket.status().message()));
+  }
+  memory_socket_ = *std::move(socket);
+  return absl::OkStatus();
+}
+
 void WiredServer::MakeEngine() {
   std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
   library_ = gemm->Description();
@@ -165,6 +185,7 @@ void WiredServer::MakeEngine() {
       .workers = options_.num_workers,
       .kv_bytes_limit = config_.kv_memory_bytes,
       .pool_bytes = [this] { return engine_->pool().bytes(); },
+      .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
       .sessions =
           [this] {
             return SessionTotals{.sessions = store_->size(),
@@ -180,6 +201,7 @@ void WiredServer::MakeEngine() {
                     .metrics = *metrics_,
                     .failure_log = failure_log_,
                     .sessions = *store_,
+                    .shared_memory = memory_socket_ ? &shared_memory_ : nullptr,
                     .max_request_bytes = config_.max_request_bytes,
                     .limits = {.max_reply_bytes = config_.max_reply_bytes}});
   attention_ = std::make_unique<AttentionService>(*context_);

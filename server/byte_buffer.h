@@ -15,7 +15,8 @@ class ReceivedMessage {
   // Takes references to the buffer's slices.
   explicit ReceivedMessage(const grpc::ByteBuffer& buffer);
 
-  const FragmentedBytes& bytes() const { return bytes_; }
+  // Decoding adds to it what lies in shared memory.
+  FragmentedBytes& bytes() { return bytes_; }
 
  private:
   std::vector<grpc::Slice> slices_;

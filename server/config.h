@@ -20,6 +20,11 @@ struct ServerConfig {
   std::string http_address = "127.0.0.1:8002";
   // Answer gRPC reflection. Off by default: it tells strangers what is here.
   bool reflection = false;
+  // The Unix socket where clients on this machine get memory that they share
+  // with the server, for large tensors. Empty: none is shared.
+  std::string shared_memory_socket;
+  // What all of it may come to.
+  int64_t shared_memory_bytes = int64_t{256} << 20;
 
   // Compute threads; 0 takes the CPUs that cgroup quota and cpuset give.
   int workers = 0;

@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/base/check.h"
 
 namespace attn {
 
-void FragmentedBytes::Append(const void* data, size_t size) {
-  if (size == 0) return;
+ByteRange FragmentedBytes::Append(const void* data, size_t size,
+                                  std::shared_ptr<const void> owner) {
+  const ByteRange range{size_, static_cast<int64_t>(size)};
+  if (size == 0) return range;
   fragments_.push_back({.data = static_cast<const std::byte*>(data),
-                        .offset = size_,
-                        .size = static_cast<int64_t>(size)});
-  size_ += static_cast<int64_t>(size);
+                        .offset = range.offset,
+                        .size = range.size});
+  if (owner != nullptr) owners_.push_back(std::move(owner));
+  size_ += range.size;
+  return range;
 }
 
 size_t FragmentedBytes::Find(int64_t offset) const {

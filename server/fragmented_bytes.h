@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "google/protobuf/io/zero_copy_stream.h"
@@ -17,10 +18,13 @@ struct ByteRange {
   int64_t size = 0;
 };
 
-// Borrows the fragments' memory. Thread-compatible.
+// Borrows the fragments' memory, but for those that it keeps an owner of.
+// Thread-compatible.
 class FragmentedBytes {
  public:
-  void Append(const void* data, size_t size);
+  // Where the fragment lies.
+  ByteRange Append(const void* data, size_t size,
+                   std::shared_ptr<const void> owner = nullptr);
 
   int64_t size() const { return size_; }
   ByteRange whole() const { return {0, size_}; }
@@ -56,6 +60,7 @@ class FragmentedBytes {
   size_t Find(int64_t offset) const;
 
   std::vector<Fragment> fragments_;  // None is empty.
+  std::vector<std::shared_ptr<const void>> owners_;
   int64_t size_ = 0;
 };
 

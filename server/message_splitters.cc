@@ -1,5 +1,7 @@
 #include "server/message_splitters.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "attn/v1/types.pb.h"
 #include "core/base/error.h"
@@ -30,22 +32,50 @@ absl::Status TensorSplitter::Add(ByteRange range) {
   });
 }
 
-absl::Status TensorSplitter::Finish(TensorSpec& spec, ByteRange& place) const {
+absl::Status TensorSplitter::Finish(const RequestBytes& bytes, TensorSpec& spec,
+                                    ByteRange& place) const {
   v1::Tensor header;
   if (!header.ParseFromString(header_.text())) return Undecodable();
   spec.is_present = is_present_;
   spec.dtype = static_cast<DataType>(header.dtype());
   spec.dims.assign(header.shape().begin(), header.shape().end());
-  spec.data_bytes = data_.size;
   place = data_;
+  if (header.has_shared()) {
+    ATTN_ASSIGN_OR_RETURN(place, PlaceOfShared(bytes, header.shared()));
+  }
+  spec.data_bytes = place.size;
   return absl::OkStatus();
+}
+
+absl::StatusOr<ByteRange> TensorSplitter::PlaceOfShared(
+    const RequestBytes& bytes, const v1::SharedRange& shared) const {
+  const std::string name(name_);
+  if (data_.size > 0) {
+    return InvalidTensor(absl::StrCat(name, ".data"),
+                         "must be empty beside shared",
+                         absl::StrCat(data_.size, " bytes"));
+  }
+  if (bytes.shared_memory == nullptr) {
+    return InvalidTensor(
+        absl::StrCat(name, ".shared"),
+        "must be absent: the server runs without --shared-memory-socket",
+        "a region");
+  }
+  ATTN_ASSIGN_OR_RETURN(
+      SharedMemory::Bytes found,
+      bytes.shared_memory->Find(name, {.region_id = shared.region_id(),
+                                       .offset = shared.offset(),
+                                       .size = shared.size()}));
+  return bytes.message.Append(found.data, static_cast<size_t>(found.size),
+                              std::move(found.region));
 }
 
 absl::Status TensorSplitter::AddField(const MessageField& field) {
   const bool is_data = field.number == v1::Tensor::kDataFieldNumber;
   if (is_data && field.has_payload) data_ = field.payload;
   const bool is_known = field.number == v1::Tensor::kDtypeFieldNumber ||
-                        field.number == v1::Tensor::kShapeFieldNumber;
+                        field.number == v1::Tensor::kShapeFieldNumber ||
+                        field.number == v1::Tensor::kSharedFieldNumber;
   if (!is_known || header_.Add(field)) return absl::OkStatus();
   return InvalidTensor(absl::StrCat(std::string(name_), ".shape"),
                        absl::StrCat("must have at most ", kMaxRank, " axes"),
@@ -98,10 +128,11 @@ absl::StatusOr<std::optional<RopeParams>> RopeSplitter::Parse() const {
   return rope;
 }
 
-absl::Status RopeSplitter::FinishTables(RequestSpec& spec, ByteRange& cos,
+absl::Status RopeSplitter::FinishTables(const RequestBytes& bytes,
+                                        RequestSpec& spec, ByteRange& cos,
                                         ByteRange& sin) const {
-  ATTN_RETURN_IF_ERROR(cos_.Finish(spec.rope_cos, cos));
-  return sin_.Finish(spec.rope_sin, sin);
+  ATTN_RETURN_IF_ERROR(cos_.Finish(bytes, spec.rope_cos, cos));
+  return sin_.Finish(bytes, spec.rope_sin, sin);
 }
 
 }  // namespace attn

@@ -13,8 +13,13 @@
 #include "core/attention/request_spec.h"
 #include "server/fragmented_bytes.h"
 #include "server/message_fields.h"
+#include "server/wire_codec.h"
 
 namespace attn {
+
+namespace v1 {
+class SharedRange;
+}
 
 // Generated code turns a byte of a packed field into eight; this bounds what a
 // message can make us allocate before it is validated.
@@ -50,10 +55,15 @@ class TensorSplitter {
       : bytes_(bytes), name_(name), header_(bytes, kMaxTensorHeaderBytes) {}
 
   absl::Status Add(ByteRange range);
-  absl::Status Finish(TensorSpec& spec, ByteRange& place) const;
+  // A tensor in shared memory becomes a part of `bytes`, so that it is read as
+  // all others are.
+  absl::Status Finish(const RequestBytes& bytes, TensorSpec& spec,
+                      ByteRange& place) const;
 
  private:
   absl::Status AddField(const MessageField& field);
+  absl::StatusOr<ByteRange> PlaceOfShared(const RequestBytes& bytes,
+                                          const v1::SharedRange& shared) const;
 
   const FragmentedBytes& bytes_;
   const std::string_view name_;
@@ -70,8 +80,8 @@ class RopeSplitter {
   absl::Status Add(ByteRange range);
   // What was found; nothing if there was no such field.
   absl::StatusOr<std::optional<RopeParams>> Parse() const;
-  absl::Status FinishTables(RequestSpec& spec, ByteRange& cos,
-                            ByteRange& sin) const;
+  absl::Status FinishTables(const RequestBytes& bytes, RequestSpec& spec,
+                            ByteRange& cos, ByteRange& sin) const;
   // The small fields as they came.
   const std::string& text() const { return small_.text(); }
 

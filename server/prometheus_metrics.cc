@@ -39,6 +39,9 @@ PrometheusMetrics::PrometheusMetrics(Options options)
   engine_series_.workers->Set(options_.workers);
   pool_bytes_ = AddGauge(
       *registry_, {"attn_pool_bytes", "Bytes that the buffer pool holds."});
+  shared_memory_bytes_ = AddGauge(
+      *registry_,
+      {"attn_shared_memory_bytes", "Bytes of memory shared with clients."});
   draining_ =
       AddGauge(*registry_, {"attn_draining", "1 once the server drains."});
 }
@@ -125,6 +128,10 @@ void PrometheusMetrics::MessageSent(Duration duration) {
 std::string PrometheusMetrics::Render() const {
   if (options_.pool_bytes) {
     pool_bytes_->Set(static_cast<double>(options_.pool_bytes()));
+  }
+  if (options_.shared_memory_bytes) {
+    shared_memory_bytes_->Set(
+        static_cast<double>(options_.shared_memory_bytes()));
   }
   if (options_.sessions) {
     const SessionTotals totals = options_.sessions();

@@ -60,6 +60,8 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     // Bytes of the buffer pool, asked at each scrape; thread-safe, and valid
     // as long as Render may be called. None: attn_pool_bytes stays 0.
     std::function<int64_t()> pool_bytes;
+    // The same of memory shared with clients.
+    std::function<int64_t()> shared_memory_bytes = {};
     // The same of sessions.
     std::function<SessionTotals()> sessions = {};
     std::string proc_root = "/proc";
@@ -102,6 +104,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   const SessionSeries session_series_;
   std::array<RpcSeries, kNumRpcMethods> rpc_series_;
   prometheus::Gauge* pool_bytes_ = nullptr;
+  prometheus::Gauge* shared_memory_bytes_ = nullptr;
   prometheus::Gauge* draining_ = nullptr;
 };
 

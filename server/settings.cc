@@ -110,6 +110,23 @@ Setting AddressSetting(const Label& label, std::string ServerConfig::*field,
   return setting;
 }
 
+Setting SocketSetting(const Label& label, std::string ServerConfig::*field) {
+  Setting setting = MakeSetting(label, "PATH");
+  setting.parse = [field](std::string_view text, ServerConfig& config) {
+    if (!text.empty() && text.front() != '/') {
+      return absl::InvalidArgumentError(
+          absl::StrCat("must be a path that starts with / or empty; got \"",
+                       AbslView(text), "\""));
+    }
+    config.*field = std::string(text);
+    return absl::OkStatus();
+  };
+  setting.format = [field](const ServerConfig& config) {
+    return config.*field;
+  };
+  return setting;
+}
+
 template <typename Enum>
 struct Choice {
   std::string_view name;
@@ -155,7 +172,7 @@ Setting SwitchSetting(const Label& label, bool ServerConfig::*field) {
   return setting;
 }
 
-void AddNetworkAndCompute(std::vector<Setting>& settings) {
+void AddNetwork(std::vector<Setting>& settings) {
   settings.push_back(AddressSetting(
       {"grpc-address", kNetwork,
        "Where gRPC listens: HOST:PORT or unix:/path. Port 0 picks a free port "
@@ -170,6 +187,18 @@ void AddNetworkAndCompute(std::vector<Setting>& settings) {
       SwitchSetting({"reflection", kNetwork,
                      "Answer gRPC reflection, for tools such as grpcurl."},
                     &ServerConfig::reflection));
+  settings.push_back(SocketSetting(
+      {"shared-memory-socket", kNetwork,
+       "Unix socket where clients on this machine get memory to share tensors "
+       "in; empty: none is shared."},
+      &ServerConfig::shared_memory_socket));
+  settings.push_back(BytesSetting(
+      {"shared-memory", kNetwork,
+       "What the memory shared with all clients may come to."},
+      &ServerConfig::shared_memory_bytes, {.min = 1, .max = 1024 * kGiB}));
+}
+
+void AddCompute(std::vector<Setting>& settings) {
   settings.push_back(IntegerSetting(
       {"workers", kCompute,
        "Compute threads; 0 takes the CPUs that cgroup quota and cpuset give."},
@@ -269,7 +298,8 @@ void AddShutdownAndLogging(std::vector<Setting>& settings) {
 
 std::vector<Setting> AllSettings() {
   std::vector<Setting> settings;
-  AddNetworkAndCompute(settings);
+  AddNetwork(settings);
+  AddCompute(settings);
   AddLimits(settings);
   AddBatching(settings);
   AddSessions(settings);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "server/descriptor.h"
 
 namespace attn {
 
@@ -29,12 +30,13 @@ class SignalListener {
   SignalListener& operator=(const SignalListener&) = delete;
 
  private:
-  SignalListener(int signal_fd, int stop_fd, std::function<void()> on_signal);
+  SignalListener(Descriptor signals, Descriptor stop,
+                 std::function<void()> on_signal);
 
   void Listen();
 
-  const int signal_fd_;
-  const int stop_fd_;
+  const Descriptor signals_;
+  const Descriptor stop_;
   const std::function<void()> on_signal_;
   std::thread thread_;
 };

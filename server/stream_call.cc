@@ -63,7 +63,7 @@ void AttendStreamCall::OnReadDone(bool ok) {
 }
 
 void AttendStreamCall::RunMessage() {
-  const ReceivedMessage message(incoming_);
+  ReceivedMessage message(incoming_);
   incoming_.Clear();
   const int64_t bytes = message.bytes().size();
   auto flow = std::make_shared<AttendFlow>(
@@ -85,7 +85,7 @@ void AttendStreamCall::RunMessage() {
                  static_cast<double>(context_.max_request_bytes));
     RecordRefusal(context_, status);
     return Store(id, {.status = status,
-                      .request_id = DecodeRequest(message.bytes(),
+                      .request_id = DecodeRequest({message.bytes()},
                                                   message.bytes().whole())
                                         .request_id});
   }

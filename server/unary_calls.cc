@@ -78,7 +78,7 @@ AttendCall::AttendCall(const AttendContext& context,
       flow_(std::make_shared<AttendFlow>(context, arrival())) {}
 
 void AttendCall::Run(const grpc::ByteBuffer& request) {
-  const ReceivedMessage message(request);
+  ReceivedMessage message(request);
   if (const absl::Status status = CheckArrival(message.bytes().size());
       !status.ok()) {
     return RefuseWith(status);
@@ -99,7 +99,7 @@ AttendBatchCall::AttendBatchCall(const AttendContext& context,
     : UnaryCall(context, RpcMethod::kAttendBatch, call), response_(response) {}
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
-  const ReceivedMessage message(request);
+  ReceivedMessage message(request);
   const absl::Status arrived = CheckArrival(message.bytes().size());
   const absl::StatusOr<std::vector<ByteRange>> ranges =
       arrived.ok() ? DecodeBatch(message.bytes()) : arrived;

@@ -23,12 +23,20 @@
 #include "core/batching/task.h"
 #include "core/engine/attention_task.h"
 #include "server/fragmented_bytes.h"
+#include "server/shared_memory.h"
 
 namespace attn {
 
 // The most requests that an AttendBatchRequest may hold: each costs memory of
 // ours, however small it is on the wire.
 inline constexpr int64_t kMaxBatchRequests = 4096;
+
+// What requests are decoded from.
+struct RequestBytes {
+  FragmentedBytes& message;
+  // For tensors that lie there. Null: the server shares no memory.
+  const SharedMemory* shared_memory = nullptr;
+};
 
 // Where the bytes of a request's tensors lie in its message.
 struct TensorPlaces {
@@ -70,11 +78,12 @@ struct DecodedAppend {
 };
 
 // Pass 1 over the AttendRequest in `range`. Errors: INVALID_ARGUMENT for bytes
-// that are no AttendRequest and for fields that the spec cannot hold.
-DecodedRequest DecodeRequest(const FragmentedBytes& bytes, ByteRange range);
+// that are no AttendRequest and for fields that the spec cannot hold. Tensors
+// in shared memory become a part of the message.
+DecodedRequest DecodeRequest(const RequestBytes& bytes, ByteRange range);
 
-// Pass 1 over an AppendKvRequest. Errors as above.
-DecodedAppend DecodeAppend(const FragmentedBytes& bytes);
+// Pass 1 over an AppendKvRequest. As above.
+DecodedAppend DecodeAppend(const RequestBytes& bytes);
 
 // Pass 1 over an AttendBatchRequest: where its requests lie. INVALID_ARGUMENT
 // when there are more than kMaxBatchRequests.

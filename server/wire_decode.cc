@@ -44,13 +44,15 @@ class RequestSplitter {
 
   const RopeSplitter& rope() const { return rope_; }
 
-  absl::Status FinishTensors(RequestSpec& spec, TensorPlaces& places) const {
-    ATTN_RETURN_IF_ERROR(query_.Finish(spec.query, places.query));
-    ATTN_RETURN_IF_ERROR(key_.Finish(spec.key, places.key));
-    ATTN_RETURN_IF_ERROR(value_.Finish(spec.value, places.value));
-    ATTN_RETURN_IF_ERROR(attn_mask_.Finish(spec.attn_mask, places.attn_mask));
+  absl::Status FinishTensors(const RequestBytes& bytes, RequestSpec& spec,
+                             TensorPlaces& places) const {
+    ATTN_RETURN_IF_ERROR(query_.Finish(bytes, spec.query, places.query));
+    ATTN_RETURN_IF_ERROR(key_.Finish(bytes, spec.key, places.key));
+    ATTN_RETURN_IF_ERROR(value_.Finish(bytes, spec.value, places.value));
+    ATTN_RETURN_IF_ERROR(
+        attn_mask_.Finish(bytes, spec.attn_mask, places.attn_mask));
     ATTN_ASSIGN_OR_RETURN(spec.params.rope, rope_.Parse());
-    return rope_.FinishTables(spec, places.rope_cos, places.rope_sin);
+    return rope_.FinishTables(bytes, spec, places.rope_cos, places.rope_sin);
   }
 
  private:
@@ -167,9 +169,9 @@ void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
   if (small.has_session()) decoded.session = ReadSessionRef(small.session());
 }
 
-absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
+absl::Status Decode(const RequestBytes& bytes, ByteRange range,
                     DecodedRequest& decoded) {
-  RequestSplitter splitter(bytes);
+  RequestSplitter splitter(bytes.message);
   const absl::Status split = splitter.Split(range);
   v1::AttendRequest small;
   const absl::Status parsed = splitter.ParseSmall(small);
@@ -179,16 +181,17 @@ absl::Status Decode(const FragmentedBytes& bytes, ByteRange range,
   ATTN_RETURN_IF_ERROR(parsed);
   ATTN_RETURN_IF_ERROR(CheckEnvelope(small));
   ReadSmall(small, decoded);
-  return splitter.FinishTensors(decoded.spec, decoded.places);
+  return splitter.FinishTensors(bytes, decoded.spec, decoded.places);
 }
 
 // Splits an AppendKvRequest.
-absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
+absl::Status SplitAppend(const RequestBytes& bytes, DecodedAppend& decoded) {
   using Request = v1::AppendKvRequest;
-  TensorSplitter key(bytes, "key");
-  TensorSplitter value(bytes, "value");
-  RopeSplitter rope(bytes, "rope");
-  SmallFields small(bytes, kMaxSmallBytes);
+  const FragmentedBytes& message = bytes.message;
+  TensorSplitter key(message, "key");
+  TensorSplitter value(message, "value");
+  RopeSplitter rope(message, "rope");
+  SmallFields small(message, kMaxSmallBytes);
   const auto add = [&](const MessageField& field) -> absl::Status {
     if (field.has_payload && field.number == Request::kKeyFieldNumber) {
       return key.Add(field.payload);
@@ -204,21 +207,21 @@ absl::Status SplitAppend(const FragmentedBytes& bytes, DecodedAppend& decoded) {
     }
     return TooManySmallBytes("request");
   };
-  ATTN_RETURN_IF_ERROR(ForEachField(bytes, bytes.whole(), add));
+  ATTN_RETURN_IF_ERROR(ForEachField(message, message.whole(), add));
   Request wire;
   if (!wire.ParseFromString(small.text())) return Undecodable();
   decoded.session = ReadSessionRef(wire.session());
   RequestSpec& spec = decoded.spec;
   spec.rope_field = "rope";
   spec.layout = static_cast<Layout>(wire.layout());
-  ATTN_RETURN_IF_ERROR(key.Finish(spec.key, decoded.places.key));
-  ATTN_RETURN_IF_ERROR(value.Finish(spec.value, decoded.places.value));
+  ATTN_RETURN_IF_ERROR(key.Finish(bytes, spec.key, decoded.places.key));
+  ATTN_RETURN_IF_ERROR(value.Finish(bytes, spec.value, decoded.places.value));
   ATTN_ASSIGN_OR_RETURN(spec.params.rope, rope.Parse());
   // There is no query here; positions alone serve the keys.
   if (spec.params.rope.has_value() && spec.params.rope->key_positions.empty()) {
     spec.params.rope->key_positions.swap(spec.params.rope->positions);
   }
-  return rope.FinishTables(spec, decoded.places.rope_cos,
+  return rope.FinishTables(bytes, spec, decoded.places.rope_cos,
                            decoded.places.rope_sin);
 }
 
@@ -229,13 +232,13 @@ int64_t ToLength(uint64_t length) {
   return static_cast<int64_t>(std::min(length, kLongest));
 }
 
-DecodedRequest DecodeRequest(const FragmentedBytes& bytes, ByteRange range) {
+DecodedRequest DecodeRequest(const RequestBytes& bytes, ByteRange range) {
   DecodedRequest decoded;
   decoded.status = Decode(bytes, range, decoded);
   return decoded;
 }
 
-DecodedAppend DecodeAppend(const FragmentedBytes& bytes) {
+DecodedAppend DecodeAppend(const RequestBytes& bytes) {
   DecodedAppend decoded;
   decoded.status = SplitAppend(bytes, decoded);
   return decoded;

@@ -181,6 +181,14 @@ Tensor Tensor::Borrow(DType dtype, Shape shape, std::string_view bytes) {
   return tensor;
 }
 
+Tensor Tensor::InSharedMemory(DType dtype, Shape shape,
+                              std::shared_ptr<const void> owner,
+                              std::string_view bytes, SharedPlace place) {
+  Tensor tensor = Share(dtype, std::move(shape), std::move(owner), bytes);
+  tensor.shared_place_ = std::move(place);
+  return tensor;
+}
+
 absl::StatusOr<Tensor> Tensor::FromFloats(absl::Span<const float> values,
                                           Shape shape, DType dtype) {
   absl::StatusOr<std::string> bytes = ToBytes(values, shape, dtype);

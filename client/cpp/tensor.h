@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,12 @@ std::string ShapeText(const Shape& shape);
 // product beyond 2^63 - 1.
 absl::StatusOr<int64_t> NumElements(const Shape& shape);
 
+// Where a tensor lies in memory that is shared with the server.
+struct SharedPlace {
+  std::string region_id = {};
+  uint64_t offset = 0;
+};
+
 // Thread-compatible: const members may run in parallel. Elements are immutable
 // once in a tensor.
 class Tensor {
@@ -64,6 +71,12 @@ class Tensor {
   // that sends it has returned (AttendAsync: returned, not completed). Sending
   // costs one copy, because gRPC may hold slices longer than a cancelled call.
   static Tensor Borrow(DType dtype, Shape shape, std::string_view bytes);
+
+  // Views `bytes`, which lie at `place` of a region that `owner` keeps open
+  // (SharedRegion::Place makes these). Not sent: the server reads them there.
+  static Tensor InSharedMemory(DType dtype, Shape shape,
+                               std::shared_ptr<const void> owner,
+                               std::string_view bytes, SharedPlace place);
 
   // Converts `values` to `dtype` (kF32, kF16, kBf16 or kF64), rounding to
   // nearest even. Errors: INVALID_ARGUMENT for a shape that does not hold
@@ -105,12 +118,17 @@ class Tensor {
   std::string_view bytes() const { return bytes_; }
   // What keeps bytes() alive; null for Borrow and an absent tensor.
   const std::shared_ptr<const void>& owner() const { return owner_; }
+  // Nothing for tensors that are sent.
+  const std::optional<SharedPlace>& shared_place() const {
+    return shared_place_;
+  }
 
  private:
   DType dtype_ = DType::kUnspecified;
   Shape shape_;
   std::shared_ptr<const void> owner_;
   std::string_view bytes_;
+  std::optional<SharedPlace> shared_place_;
 };
 
 }  // namespace attn::client

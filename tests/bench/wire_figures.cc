@@ -66,7 +66,7 @@ class Codecs {
       bytes.Append(message_.data() + at,
                    std::min(kFragmentBytes, message_.size() - at));
     }
-    const DecodedRequest decoded = DecodeRequest(bytes, bytes.whole());
+    const DecodedRequest decoded = DecodeRequest({bytes}, bytes.whole());
     ATTN_CHECK(decoded.status.ok());
     std::byte* to = target_.data();
     for (const ByteRange& place :

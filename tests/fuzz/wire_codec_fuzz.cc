@@ -22,8 +22,8 @@ void CheckPlace(const FragmentedBytes& bytes, const ByteRange& place) {
   ATTN_CHECK(place.offset + place.size <= bytes.size());
 }
 
-void CheckRequest(const FragmentedBytes& bytes, ByteRange range) {
-  const DecodedRequest decoded = DecodeRequest(bytes, range);
+void CheckRequest(FragmentedBytes& bytes, ByteRange range) {
+  const DecodedRequest decoded = DecodeRequest({bytes}, range);
   if (!decoded.status.ok()) return;
   CheckPlace(bytes, decoded.places.query);
   CheckPlace(bytes, decoded.places.key);

@@ -11,8 +11,8 @@ namespace attn::bench {
 namespace {
 
 void Decode(const std::string& message, std::vector<std::byte>& target) {
-  const FragmentedBytes bytes = Fragments(message);
-  const DecodedRequest decoded = DecodeRequest(bytes, bytes.whole());
+  FragmentedBytes bytes = Fragments(message);
+  const DecodedRequest decoded = DecodeRequest({bytes}, bytes.whole());
   ATTN_CHECK(decoded.status.ok());
   std::byte* to = target.data();
   for (const ByteRange& place :

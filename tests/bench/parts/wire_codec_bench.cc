@@ -17,8 +17,8 @@ void WireDecode(benchmark::State& state, std::string (*make)()) {
   const std::string message = make();
   std::vector<std::byte> target(message.size());
   while (state.KeepRunning()) {
-    const FragmentedBytes bytes = Fragments(message);
-    const DecodedRequest decoded = DecodeRequest(bytes, bytes.whole());
+    FragmentedBytes bytes = Fragments(message);
+    const DecodedRequest decoded = DecodeRequest({bytes}, bytes.whole());
     ATTN_CHECK(decoded.status.ok());
     std::byte* to = target.data();
     for (const ByteRange& place :

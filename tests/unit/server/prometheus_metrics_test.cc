@@ -46,6 +46,7 @@ const std::vector<std::string> kFamilies{
     "attn_kv_shared_bytes",
     "attn_sessions_closed_total",
     "attn_pool_bytes",
+    "attn_shared_memory_bytes",
     "attn_build_info",
     "attn_draining",
     "process_cpu_seconds_total",
@@ -63,12 +64,15 @@ class PrometheusMetricsTest : public testing::Test {
   }
 
   int64_t pool_bytes_ = 4096;
-  PrometheusMetrics metrics_{{.version = "1.2.3",
-                              .onednn = "2.6.3",
-                              .isa = "AVX2",
-                              .workers = 2,
-                              .kv_bytes_limit = 1000,
-                              .pool_bytes = [this] { return pool_bytes_; }}};
+  int64_t shared_memory_bytes_ = 0;
+  PrometheusMetrics metrics_{
+      {.version = "1.2.3",
+       .onednn = "2.6.3",
+       .isa = "AVX2",
+       .workers = 2,
+       .kv_bytes_limit = 1000,
+       .pool_bytes = [this] { return pool_bytes_; },
+       .shared_memory_bytes = [this] { return shared_memory_bytes_; }}};
 };
 
 TEST_F(PrometheusMetricsTest, HasEveryFamilyFromTheStart) {
@@ -113,6 +117,8 @@ TEST_F(PrometheusMetricsTest, AsksForThePoolAtEachScrape) {
   EXPECT_THAT(Sample("attn_pool_bytes"), Optional(4096));
   pool_bytes_ = 8192;
   EXPECT_THAT(Sample("attn_pool_bytes"), Optional(8192));
+  shared_memory_bytes_ = 100;
+  EXPECT_THAT(Sample("attn_shared_memory_bytes"), Optional(100));
 }
 
 TEST_F(PrometheusMetricsTest, CountsTasksByOutcomeAndKind) {

@@ -9,37 +9,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
+#include "tests/unit/server/fragmented_message.h"
 
 namespace attn {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// A message cut into fragments of the given size.
-class Message {
- public:
-  explicit Message(std::string text, size_t fragment = SIZE_MAX)
-      : text_(std::move(text)) {
-    for (size_t at = 0; at < text_.size();) {
-      const size_t size = std::min(fragment, text_.size() - at);
-      bytes_.Append(text_.data() + at, size);
-      at += size;
-    }
-  }
-  const FragmentedBytes& bytes() const { return bytes_; }
-  DecodedRequest Decode() const {
-    return DecodeRequest(bytes_, bytes_.whole());
-  }
-  std::string Cut(ByteRange range) const {
-    return text_.substr(static_cast<size_t>(range.offset),
-                        static_cast<size_t>(range.size));
-  }
-
- private:
-  std::string text_;
-  FragmentedBytes bytes_;
-};
 
 void FillTensor(v1::Tensor& tensor, std::initializer_list<int64_t> dims,
                 const std::string& data) {
@@ -79,7 +55,7 @@ v1::AttendRequest FullRequest() {
 TEST(WireCodecTest, ReadsEveryFieldFromFragmentsOfAnySize) {
   const std::string text = FullRequest().SerializeAsString();
   for (size_t fragment = 1; fragment <= text.size(); ++fragment) {
-    const Message message(text, fragment);
+    FragmentedMessage message(text, fragment);
     const DecodedRequest decoded = message.Decode();
     ASSERT_TRUE(decoded.status.ok()) << decoded.status;
     EXPECT_EQ(decoded.request_id, "id-7");
@@ -118,7 +94,7 @@ TEST(WireCodecTest, MergesFieldsThatComeTwiceAsProtobufDoes) {
   second.set_request_id("later id");
   const std::string text =
       first.SerializeAsString() + second.SerializeAsString();
-  const Message message(text);
+  FragmentedMessage message(text);
   const DecodedRequest decoded = message.Decode();
   ASSERT_TRUE(decoded.status.ok());
   v1::AttendRequest merged;
@@ -135,14 +111,14 @@ TEST(WireCodecTest, SkipsUnknownFieldsOfAnySize) {
   // Field 1000, length-delimited, 6 MiB: more than the small fields may have.
   text += std::string("\xc2\x3e\x80\x80\x80\x03", 6);
   text += std::string(size_t{6} << 20, 'x');
-  EXPECT_TRUE(Message(text).Decode().status.ok());
+  EXPECT_TRUE(FragmentedMessage(text).Decode().status.ok());
 }
 
 TEST(WireCodecTest, EveryTruncationIsAnErrorOrAMessage) {
   const std::string text = FullRequest().SerializeAsString();
   for (size_t size = 0; size < text.size(); ++size) {
     const std::string cut = text.substr(0, size);
-    const DecodedRequest decoded = Message(cut).Decode();
+    const DecodedRequest decoded = FragmentedMessage(cut).Decode();
     v1::AttendRequest parsed;
     EXPECT_EQ(decoded.status.ok(), parsed.ParseFromString(cut)) << size;
     if (!decoded.status.ok()) {
@@ -154,25 +130,27 @@ TEST(WireCodecTest, EveryTruncationIsAnErrorOrAMessage) {
 TEST(WireCodecTest, RefusedItemsKeepTheirRequestId) {
   v1::AttendRequest request = FullRequest();
   request.set_priority(static_cast<v1::Priority>(9));
-  const DecodedRequest decoded = Message(request.SerializeAsString()).Decode();
+  const DecodedRequest decoded =
+      FragmentedMessage(request.SerializeAsString()).Decode();
   EXPECT_EQ(decoded.status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(decoded.request_id, "id-7");
 }
 
 TEST(WireCodecTest, SessionIsRead) {
   v1::AttendRequest request = FullRequest();
-  EXPECT_FALSE(
-      Message(request.SerializeAsString()).Decode().session.has_value());
+  EXPECT_FALSE(FragmentedMessage(request.SerializeAsString())
+                   .Decode()
+                   .session.has_value());
   request.mutable_session()->set_session_id("s-1");
   request.mutable_session()->set_layer(7);
-  auto decoded = Message(request.SerializeAsString()).Decode();
+  auto decoded = FragmentedMessage(request.SerializeAsString()).Decode();
   ASSERT_TRUE(decoded.session.has_value());
   EXPECT_EQ(decoded.session->session_id, "s-1");
   EXPECT_EQ(decoded.session->layer, 7);
   EXPECT_FALSE(decoded.session->expected_length.has_value());
   // Beyond int64: cut to what no layer reaches, so that sums stay in range.
   request.mutable_session()->set_expected_length(~uint64_t{0});
-  decoded = Message(request.SerializeAsString()).Decode();
+  decoded = FragmentedMessage(request.SerializeAsString()).Decode();
   EXPECT_EQ(decoded.session->expected_length, int64_t{1} << 62);
 }
 
@@ -188,7 +166,7 @@ TEST(WireCodecTest, RotationIsReadAndItsTablesAreFound) {
   rope.mutable_cos()->add_shape(2);
   rope.mutable_cos()->set_data("cosines!");
   rope.mutable_sin()->set_data("sines");
-  const Message message(request.SerializeAsString());
+  FragmentedMessage message(request.SerializeAsString());
   const DecodedRequest decoded = message.Decode();
   ASSERT_TRUE(decoded.status.ok()) << decoded.status;
   ASSERT_TRUE(decoded.spec.params.rope.has_value());
@@ -201,7 +179,7 @@ TEST(WireCodecTest, RotationIsReadAndItsTablesAreFound) {
   EXPECT_THAT(decoded.spec.rope_cos.dims, ElementsAre(2));
   EXPECT_EQ(decoded.spec.rope_cos.data_bytes, 8);
   EXPECT_EQ(decoded.spec.rope_sin.data_bytes, 5);
-  EXPECT_FALSE(Message(FullRequest().SerializeAsString())
+  EXPECT_FALSE(FragmentedMessage(FullRequest().SerializeAsString())
                    .Decode()
                    .spec.params.rope.has_value());
 }
@@ -228,7 +206,7 @@ TEST(WireCodecTest, WhatIsNotLegalIsRefusedByName) {
     v1::AttendRequest request = FullRequest();
     refusal.change(request);
     const absl::Status status =
-        Message(request.SerializeAsString()).Decode().status;
+        FragmentedMessage(request.SerializeAsString()).Decode().status;
     EXPECT_EQ(status.code(), refusal.code) << status;
     EXPECT_EQ(FieldOf(status), refusal.field);
   }
@@ -237,8 +215,9 @@ TEST(WireCodecTest, WhatIsNotLegalIsRefusedByName) {
 TEST(WireCodecTest, SmallFieldsAreBounded) {
   v1::AttendRequest request;
   for (int i = 0; i < (5 << 20); ++i) request.add_kv_lengths(1);
-  EXPECT_EQ(Message(request.SerializeAsString()).Decode().status.code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      FragmentedMessage(request.SerializeAsString()).Decode().status.code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 TEST(WireCodecTest, RandomBytesNeverCrash) {
@@ -249,7 +228,7 @@ TEST(WireCodecTest, RandomBytesNeverCrash) {
     for (int64_t i = random.Between(1, 8); i > 0; --i) {
       text[random.Next() % text.size()] = static_cast<char>(random.Next());
     }
-    const Message message(text, 1 + random.Next() % 16);
+    FragmentedMessage message(text, 1 + random.Next() % 16);
     const DecodedRequest decoded = message.Decode();
     if (!decoded.status.ok()) continue;
     ASSERT_LE(decoded.places.query.offset + decoded.places.query.size,
@@ -261,17 +240,17 @@ TEST(WireCodecTest, BatchGivesThePlacesOfItsRequests) {
   v1::AttendBatchRequest batch;
   batch.add_requests()->set_request_id("a");
   batch.add_requests()->set_request_id("b");
-  const Message message(batch.SerializeAsString(), 3);
+  FragmentedMessage message(batch.SerializeAsString(), 3);
   const auto ranges = DecodeBatch(message.bytes());
   ASSERT_TRUE(ranges.ok());
   ASSERT_EQ(ranges->size(), 2u);
-  EXPECT_EQ(DecodeRequest(message.bytes(), (*ranges)[1]).request_id, "b");
+  EXPECT_EQ(DecodeRequest({message.bytes()}, (*ranges)[1]).request_id, "b");
 }
 
 TEST(WireCodecTest, BatchOfTooManyRequestsIsRefused) {
   v1::AttendBatchRequest batch;
   for (int i = 0; i <= kMaxBatchRequests; ++i) batch.add_requests();
-  const Message message(batch.SerializeAsString());
+  FragmentedMessage message(batch.SerializeAsString());
   const absl::Status status = DecodeBatch(message.bytes()).status();
   EXPECT_EQ(FieldOf(status), "requests");
   EXPECT_THAT(std::string(status.message()), HasSubstr("4096"));
