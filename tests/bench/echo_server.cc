@@ -1,13 +1,8 @@
 #include "tests/bench/echo_server.h"
 
-#include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
-#include <vector>
 
 #include "core/base/check.h"
 #include "grpcpp/generic/async_generic_service.h"
@@ -53,7 +48,6 @@ class EchoService final : public grpc::CallbackGenericService {
 }  // namespace
 
 void ServeEcho(int64_t reply_bytes) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
   EchoService service(reply_bytes);
   grpc::ServerBuilder builder;
   int port = 0;
@@ -68,31 +62,14 @@ void ServeEcho(int64_t reply_bytes) {
   for (;;) pause();
 }
 
-EchoProcess::EchoProcess(int64_t reply_bytes) {
-  int fds[2];
-  ATTN_CHECK(pipe2(fds, O_CLOEXEC) == 0);
-  std::string flag = "--echo-server";
-  std::string bytes = std::to_string(reply_bytes);
-  std::string self = "/proc/self/exe";
-  std::vector<char*> argv = {self.data(), flag.data(), bytes.data(), nullptr};
-  pid_ = fork();
-  ATTN_CHECK(pid_ >= 0);
-  if (pid_ == 0) {
-    dup2(fds[1], STDOUT_FILENO);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  close(fds[1]);
-  FILE* output = fdopen(fds[0], "r");
+EchoProcess::EchoProcess(int64_t reply_bytes)
+    : process_({"/proc/self/exe", "--echo-server", std::to_string(reply_bytes)},
+               test::ChildProcess::Piped::kStdout) {
+  FILE* output = fdopen(dup(process_.output_fd()), "r");
   int port = 0;
-  ATTN_CHECK(std::fscanf(output, "%d", &port) == 1);
+  ATTN_CHECK(output != nullptr && std::fscanf(output, "%d", &port) == 1);
   std::fclose(output);
   address_ = "127.0.0.1:" + std::to_string(port);
-}
-
-EchoProcess::~EchoProcess() {
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
 }
 
 }  // namespace attn::bench

@@ -2,14 +2,14 @@
 // answers with so many bytes, in a process of its own as attnserve is.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 
+#include "tests/support/child_process.h"
+
 namespace attn::bench {
 
-// Serves on a free port until its parent dies; writes the port to stdout. What
+// Serves on a free port until it is killed; writes the port to stdout. What
 // `attn_bench --echo-server BYTES` does.
 [[noreturn]] void ServeEcho(int64_t reply_bytes);
 
@@ -17,14 +17,12 @@ namespace attn::bench {
 class EchoProcess {
  public:
   explicit EchoProcess(int64_t reply_bytes);
-  ~EchoProcess();
-  EchoProcess(const EchoProcess&) = delete;
-  EchoProcess& operator=(const EchoProcess&) = delete;
 
   const std::string& address() const { return address_; }
 
  private:
-  pid_t pid_ = -1;
+  // Killed when this ends.
+  test::ChildProcess process_;
   std::string address_;
 };
 

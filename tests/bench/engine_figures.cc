@@ -6,7 +6,6 @@
 #include <new>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "core/base/check.h"
 #include "tests/bench/figure.h"
 #include "tests/bench/kernel_run.h"
@@ -79,10 +78,7 @@ class Steps {
   void Run() {
     auto task = runner_->Prepare(*session_, token_, {});
     ATTN_CHECK(task.ok());
-    absl::Notification done;
-    runner_->engine().engine().Submit(
-        *task, [&done](AttentionTask&) { done.Notify(); });
-    done.WaitForNotification();
+    runner_->engine().SubmitAndWait(*task);
   }
 
   std::unique_ptr<test::SessionRunner> runner_;

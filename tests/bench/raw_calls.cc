@@ -12,6 +12,12 @@ namespace attn::bench {
 namespace {
 
 using SystemClock = std::chrono::system_clock;
+using Seconds = std::chrono::duration<double>;
+
+// No call of a figure takes as long.
+SystemClock::time_point Far() {
+  return SystemClock::now() + std::chrono::seconds(60);
+}
 
 std::unique_ptr<grpc::GenericStub> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -42,7 +48,9 @@ std::string BytesOf(const grpc::ByteBuffer& buffer) {
 
 void CheckOk(const grpc::Status& status) {
   if (status.ok()) return;
-  std::fprintf(stderr, "attn_bench: %s\n", status.error_message().c_str());
+  std::fprintf(stderr, "attn_bench: a call ended with code %d: %s\n",
+               static_cast<int>(status.error_code()),
+               status.error_message().c_str());
   std::abort();
 }
 
@@ -119,26 +127,37 @@ std::unique_ptr<Connections::Call> Connections::Next(
   return std::unique_ptr<Call>(static_cast<Call*>(tag));
 }
 
+std::unique_ptr<Connections::Call> Connections::NextOk() {
+  auto call = Next(Far());
+  ATTN_CHECK(call != nullptr);
+  CheckOk(call->status);
+  return call;
+}
+
 void Connections::AwaitAll() {
-  while (num_running_ > 0) {
-    Next(SystemClock::now() + std::chrono::seconds(60));
+  while (num_running_ > 0) Next(Far());
+}
+
+double Connections::SecondsOfCalls(int num_calls) {
+  const auto start = SystemClock::now();
+  for (int i = 0; i < num_calls; ++i) {
+    Start(0, Far());
+    NextOk();
   }
+  return Seconds(SystemClock::now() - start).count();
 }
 
 double Connections::CallsPerSecond(std::chrono::duration<double> time) {
-  const auto far = SystemClock::now() + std::chrono::seconds(60);
-  for (size_t i = 0; i < stubs_.size(); ++i) Start(i, far);
+  for (size_t i = 0; i < stubs_.size(); ++i) Start(i, Far());
   const auto start = SystemClock::now();
   const auto end =
       start + std::chrono::duration_cast<SystemClock::duration>(time);
   int64_t num_answers = 0;
   while (SystemClock::now() < end) {
-    const auto call = Next(far);
-    ATTN_CHECK(call != nullptr);
-    if (call->status.ok()) ++num_answers;
-    Start(call->connection, far);
+    Start(NextOk()->connection, Far());
+    ++num_answers;
   }
-  const std::chrono::duration<double> taken = SystemClock::now() - start;
+  const Seconds taken = SystemClock::now() - start;
   AwaitAll();
   return static_cast<double>(num_answers) / taken.count();
 }
@@ -147,22 +166,25 @@ double Connections::GoodCallsPerSecond(double rate,
                                        std::chrono::milliseconds deadline,
                                        std::chrono::duration<double> time) {
   const auto start = SystemClock::now();
-  const auto num_calls = static_cast<int64_t>(rate * time.count());
-  int64_t num_good = 0;
-  const auto count = [&](const std::unique_ptr<Call>& call) {
-    if (call != nullptr && call->status.ok()) ++num_good;
+  const auto after = [start](double seconds) {
+    return start +
+           std::chrono::duration_cast<SystemClock::duration>(Seconds(seconds));
   };
+  int64_t num_good = 0;
+  const auto count_until = [&](SystemClock::time_point until) {
+    while (SystemClock::now() < until) {
+      const auto call = Next(until);
+      if (call != nullptr && call->status.ok()) ++num_good;
+    }
+  };
+  const auto num_calls = static_cast<int64_t>(rate * time.count());
   for (int64_t i = 0; i < num_calls; ++i) {
-    const auto due =
-        start +
-        std::chrono::duration_cast<SystemClock::duration>(
-            std::chrono::duration<double>(static_cast<double>(i) / rate));
-    while (SystemClock::now() < due) count(Next(due));
+    const auto due = after(static_cast<double>(i) / rate);
+    count_until(due);
     Start(static_cast<size_t>(i) % stubs_.size(), due + deadline);
   }
-  while (num_running_ > 0) {
-    count(Next(SystemClock::now() + std::chrono::seconds(60)));
-  }
+  count_until(after(time.count()));
+  AwaitAll();
   return static_cast<double>(num_good) / time.count();
 }
 

@@ -34,12 +34,17 @@ class Connections {
   explicit Connections(RawLoad load);
   ~Connections();
 
+  // Seconds that `num_calls` calls of the first connection take, one after
+  // another. Ends the process when one fails, as CallOnce does.
+  double SecondsOfCalls(int num_calls);
+
   // Closed loop: every connection calls again as soon as it has its answer.
-  // Answers a second that are OK.
+  // Answers a second. Ends the process when one is not OK.
   double CallsPerSecond(std::chrono::duration<double> time);
 
   // Open loop: `rate` calls a second, whoever has answered, each with this
-  // deadline. Calls that came back OK a second.
+  // deadline. Calls a second that came back OK before `time` was over; those
+  // that do later, when no new ones come any more, are waited for alone.
   double GoodCallsPerSecond(double rate, std::chrono::milliseconds deadline,
                             std::chrono::duration<double> time);
 
@@ -48,6 +53,8 @@ class Connections {
   void Start(size_t connection, std::chrono::system_clock::time_point deadline);
   // The next call that ended by then, or null.
   std::unique_ptr<Call> Next(std::chrono::system_clock::time_point until);
+  // The same without a limit; ends the process unless it is OK.
+  std::unique_ptr<Call> NextOk();
   void AwaitAll();
 
   const RawLoad load_;

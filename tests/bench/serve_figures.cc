@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,13 +12,12 @@
 #include "attn/v1/attention.pb.h"
 #include "attn/v1/session.pb.h"
 #include "core/base/check.h"
-#include "core/tensor/conversions.h"
 #include "tests/bench/echo_server.h"
 #include "tests/bench/figure.h"
+#include "tests/bench/parts/wire_messages.h"
 #include "tests/bench/raw_calls.h"
 #include "tests/integration/server_process.h"
 #include "tests/support/engine_runner.h"
-#include "tests/support/random.h"
 #include "tests/support/session_runner.h"
 
 namespace attn::bench {
@@ -32,18 +30,6 @@ using test::ServerProcess;
 constexpr char kAttend[] = "/attn.v1.AttentionService/Attend";
 constexpr char kAttendBatch[] = "/attn.v1.AttentionService/AttendBatch";
 constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
-
-// [1, heads, length, dim] of random numbers.
-void Fill(v1::Tensor& tensor, DataType dtype, int64_t heads, int64_t length,
-          int64_t dim) {
-  tensor.set_dtype(dtype == DataType::kBF16 ? v1::DATA_TYPE_BF16
-                                            : v1::DATA_TYPE_F32);
-  for (const int64_t n : {int64_t{1}, heads, length, dim}) tensor.add_shape(n);
-  test::Random random(static_cast<uint64_t>(heads * length + dim));
-  const std::vector<std::byte> bytes =
-      test::RandomTensor(dtype, heads * length * dim, random);
-  tensor.set_data(bytes.data(), bytes.size());
-}
 
 // A session of one layer with `length` tokens.
 void MakeSession(const std::string& address, const std::string& id,
@@ -58,7 +44,7 @@ void MakeSession(const std::string& address, const std::string& id,
   CallOnce(address, "/attn.v1.SessionService/CreateSession", create, session);
   v1::AppendKvRequest append;
   append.mutable_session()->set_session_id(id);
-  Fill(*append.mutable_key(), DataType::kBF16, kv_heads, length, dim);
+  FillTensor(*append.mutable_key(), DataType::kBF16, kv_heads, length, dim);
   *append.mutable_value() = append.key();
   v1::AppendKvResponse reply;
   CallOnce(address, "/attn.v1.SessionService/AppendKv", append, reply);
@@ -68,7 +54,7 @@ v1::AttendRequest QueryOf(const std::string& session_id, int64_t heads,
                           int64_t dim) {
   v1::AttendRequest request;
   request.mutable_session()->set_session_id(session_id);
-  Fill(*request.mutable_query(), DataType::kF32, heads, 1, dim);
+  FillTensor(*request.mutable_query(), DataType::kF32, heads, 1, dim);
   return request;
 }
 
@@ -118,7 +104,7 @@ class DecodeStep {
       MakeSession(server_.grpc_address(), id, kKvHeads, kDim, kTokens);
       v1::AttendRequest& request = *batch.add_requests();
       request = QueryOf(id, kKvHeads * 4, kDim);
-      Fill(*request.mutable_key(), DataType::kF32, kKvHeads, 1, kDim);
+      FillTensor(*request.mutable_key(), DataType::kF32, kKvHeads, 1, kDim);
       *request.mutable_value() = request.key();
       sessions_.push_back(runner_.Create(past, KvDtype::kBF16));
       ATTN_CHECK(runner_.Append(*sessions_.back(), past, {}).ok());
@@ -129,23 +115,21 @@ class DecodeStep {
   }
 
   double Efficiency() {
-    const double in_process = 1 / SecondsOf([this] {
-                                for (int i = 0; i < kSteps; ++i) {
-                                  for (const auto& answer : runner_.AttendAll(
-                                           sessions_, tokens_, {})) {
-                                    ATTN_CHECK(answer.ok());
-                                  }
-                                }
-                              }) *
-                              kSteps;
-    return calls_->CallsPerSecond(duration<double>(0.5)) / in_process;
+    const double in_process = SecondsOf([this] {
+      for (int i = 0; i < kSteps; ++i) {
+        for (const auto& answer : runner_.AttendAll(sessions_, tokens_, {})) {
+          ATTN_CHECK(answer.ok());
+        }
+      }
+    });
+    return in_process / calls_->SecondsOfCalls(kSteps);
   }
 
  private:
   static constexpr int64_t kTokens = 4096;
   static constexpr int64_t kKvHeads = 8;
   static constexpr int64_t kDim = 128;
-  static constexpr int kSteps = 10;
+  static constexpr int kSteps = 30;
 
   static test::AttentionCase Case(int64_t length, int64_t heads) {
     test::CaseOptions options;
@@ -166,7 +150,8 @@ class DecodeStep {
 // Keys and values of 8 MiB each without a session, 16 heads, bf16.
 class LargeTensors {
  public:
-  explicit LargeTensors(int64_t q_len) : engine_(2) {
+  LargeTensors(int64_t q_len, int num_calls)
+      : num_calls_(num_calls), engine_(2) {
     test::CaseOptions options;
     options.num_q_heads = options.num_kv_heads = 16;
     options.q_len = q_len;
@@ -175,8 +160,8 @@ class LargeTensors {
     options.dtype = DataType::kBF16;
     case_ = std::make_unique<test::AttentionCase>(test::MakeCase(options));
     v1::AttendRequest request;
-    Fill(*request.mutable_query(), DataType::kBF16, 16, q_len, 128);
-    Fill(*request.mutable_key(), DataType::kBF16, 16, 2048, 128);
+    FillTensor(*request.mutable_query(), DataType::kBF16, 16, q_len, 128);
+    FillTensor(*request.mutable_key(), DataType::kBF16, 16, 2048, 128);
     *request.mutable_value() = request.key();
     calls_ = std::make_unique<Connections>(RawLoad{
         server_.grpc_address(), kAttend, {request.SerializeAsString()}});
@@ -185,29 +170,26 @@ class LargeTensors {
   // One call after another through loopback, over the same in process, where
   // tensors are copied in as well: what a way without a network could save.
   double TimeOverInProcess() {
-    constexpr int kCalls = 10;
-    const double in_process = SecondsOf([this] {
-      for (int i = 0; i < kCalls; ++i) RunInProcess();
-    });
-    const double rate = calls_->CallsPerSecond(duration<double>(0.5));
-    return kCalls / rate / in_process;
+    const double in_process = SecondsOf([this] { RunInProcess(); });
+    return calls_->SecondsOfCalls(num_calls_) / in_process;
   }
 
   // CPU time that the engine takes in process over the server's.
   double Efficiency() {
     const double engine_start = OwnCpuSeconds();
-    for (int i = 0; i < 4; ++i) RunInProcess();
-    const double engine = (OwnCpuSeconds() - engine_start) / 4;
+    RunInProcess();
+    const double engine = OwnCpuSeconds() - engine_start;
     const double server_start = server_.CpuSeconds();
-    constexpr double kSeconds = 0.5;
-    const double rate = calls_->CallsPerSecond(duration<double>(kSeconds));
-    // One call more than was counted is answered in the end.
-    const double num_calls = std::round(rate * kSeconds) + 1;
-    return engine * num_calls / (server_.CpuSeconds() - server_start);
+    calls_->SecondsOfCalls(num_calls_);
+    return engine / (server_.CpuSeconds() - server_start);
   }
 
  private:
-  void RunInProcess() { ATTN_CHECK(engine_.Run({case_.get()})[0].ok()); }
+  void RunInProcess() {
+    for (int i = 0; i < num_calls_; ++i) {
+      ATTN_CHECK(engine_.Run({case_.get()})[0].ok());
+    }
+  }
 
   static double OwnCpuSeconds() {
     rusage usage{};
@@ -219,6 +201,7 @@ class LargeTensors {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
   }
 
+  const int num_calls_;
   ServerProcess server_;
   test::EngineRunner engine_;
   std::unique_ptr<test::AttentionCase> case_;
@@ -231,18 +214,18 @@ class Overload {
  public:
   Overload() : calls_(SessionQueries(server_.grpc_address(), 16384)) {}
 
-  double Goodput() {
+  struct Outcome {
+    double goodput = 0;
+    double health_p99_ms = 0;
+  };
+  Outcome Run() {
     const double capacity = calls_.CallsPerSecond(duration<double>(1));
     std::atomic<bool> is_over = false;
-    std::vector<double> checks;
+    std::vector<double> checks_ms;
     std::thread checker([&] {
       Connections health({server_.grpc_address(), kHealthCheck, {""}});
       while (!is_over) {
-        const auto start = std::chrono::steady_clock::now();
-        health.CallsPerSecond(duration<double>(0));
-        checks.push_back(duration<double, std::milli>(
-                             std::chrono::steady_clock::now() - start)
-                             .count());
+        checks_ms.push_back(1000 * health.SecondsOfCalls(1));
         std::this_thread::sleep_for(milliseconds(5));
       }
     });
@@ -250,20 +233,14 @@ class Overload {
         1.5 * capacity, milliseconds(200), duration<double>(4));
     is_over = true;
     checker.join();
-    std::sort(checks.begin(), checks.end());
-    health_p99_ms_ = checks[checks.size() * 99 / 100];
-    return good / capacity;
-  }
-  // Of the last Goodput().
-  double HealthP99() {
-    Goodput();
-    return health_p99_ms_;
+    std::sort(checks_ms.begin(), checks_ms.end());
+    return {.goodput = good / capacity,
+            .health_p99_ms = checks_ms[checks_ms.size() * 99 / 100]};
   }
 
  private:
   ServerProcess server_{{"--kv-memory", "4GiB"}};
   Connections calls_;
-  double health_p99_ms_ = 0;
 };
 
 template <typename Load>
@@ -276,12 +253,15 @@ std::shared_ptr<Lazy<Load>> MakeLazy() {
 Figures ServeFigures() {
   auto small = MakeLazy<Small>();
   auto decode = MakeLazy<DecodeStep>();
-  const auto large = [](int64_t q_len) {
-    return std::make_shared<Lazy<LargeTensors>>(
-        [q_len] { return std::make_unique<LargeTensors>(q_len); });
+  const auto large = [](int64_t q_len, int num_calls) {
+    return std::make_shared<Lazy<LargeTensors>>([q_len, num_calls] {
+      return std::make_unique<LargeTensors>(q_len, num_calls);
+    });
   };
-  auto prefill = large(2048);
-  auto one_query = large(1);
+  // So many that the first 10 ms count little, when threads of the side that
+  // was idle are still slow.
+  auto prefill = large(2048, 8);
+  auto one_query = large(1, 60);
   auto overload = MakeLazy<Overload>();
   return {
       {"serve.small.rps_vs_echo",
@@ -302,9 +282,9 @@ Figures ServeFigures() {
        [one_query] { return (**one_query).TimeOverInProcess(); }},
       {"serve.overload.goodput",
        "open loop at 150 %, answered within 200 ms over capacity",
-       Goal::kAtLeast, 0.95, [overload] { return (**overload).Goodput(); }},
+       Goal::kAtLeast, 0.95, [overload] { return (**overload).Run().goodput; }},
       {"serve.health_p99_ms", "Check under that overload", Goal::kAtMost, 20,
-       [overload] { return (**overload).HealthP99(); }}};
+       [overload] { return (**overload).Run().health_p99_ms; }}};
 }
 
 }  // namespace attn::bench

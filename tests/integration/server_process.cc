@@ -2,11 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -27,54 +24,31 @@ std::string Field(const std::string& log, const std::string& key) {
   return end == std::string::npos ? "" : log.substr(value, end - value);
 }
 
-// Starts the program with its output going to `log_fd`.
-pid_t Spawn(std::vector<std::string> arguments, int log_fd) {
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t pid = fork();
-  ATTN_CHECK(pid >= 0);
-  if (pid > 0) return pid;
-  // A killed test must not leave a server that holds its caller's pipes.
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  dup2(log_fd, STDOUT_FILENO);
-  dup2(log_fd, STDERR_FILENO);
-  execv(argv[0], argv.data());
-  _exit(127);
+std::vector<std::string> ServerCommand(const std::vector<std::string>& flags) {
+  std::vector<std::string> command = {ATTNSERVE_BINARY, "--grpc-address",
+                                      "127.0.0.1:0", "--http-address",
+                                      "127.0.0.1:0"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return command;
 }
 
 }  // namespace
 
-ServerProcess::ServerProcess(std::vector<std::string> flags) {
-  std::vector<std::string> arguments = {ATTNSERVE_BINARY, "--grpc-address",
-                                        "127.0.0.1:0", "--http-address",
-                                        "127.0.0.1:0"};
-  arguments.insert(arguments.end(), flags.begin(), flags.end());
-  int pipe_fds[2];
-  ATTN_CHECK(pipe2(pipe_fds, O_CLOEXEC) == 0);
-  pid_ = Spawn(std::move(arguments), pipe_fds[1]);
-  close(pipe_fds[1]);
-  log_fd_ = pipe_fds[0];
+ServerProcess::ServerProcess(const std::vector<std::string>& flags)
+    : process_(ServerCommand(flags), ChildProcess::Piped::kStdoutAndStderr) {
   AwaitServing();
   // From here on nobody reads the log: it must not block the server.
-  fcntl(log_fd_, F_SETPIPE_SZ, 1 << 20);
-}
-
-ServerProcess::~ServerProcess() {
-  if (IsRunning()) {
-    Signal(SIGKILL);
-    Wait();
-  }
-  close(log_fd_);
+  fcntl(process_.output_fd(), F_SETPIPE_SZ, 1 << 20);
 }
 
 void ServerProcess::AwaitServing() {
   constexpr int kPatienceMs = 20'000;
   char buffer[4096];
   while (http_address_.empty()) {
-    pollfd news{.fd = log_fd_, .events = POLLIN, .revents = 0};
+    pollfd news{.fd = process_.output_fd(), .events = POLLIN, .revents = 0};
     const bool has_news = poll(&news, 1, kPatienceMs) == 1;
-    const ssize_t size = has_news ? read(log_fd_, buffer, sizeof(buffer)) : 0;
+    const ssize_t size =
+        has_news ? read(process_.output_fd(), buffer, sizeof(buffer)) : 0;
     if (size <= 0) std::fprintf(stderr, "server log:\n%s\n", log_.c_str());
     ATTN_CHECK(size > 0);
     log_.append(buffer, static_cast<size_t>(size));
@@ -113,28 +87,8 @@ attnctl::MetricSet ServerProcess::Metrics() const {
   return *std::move(metrics);
 }
 
-void ServerProcess::Signal(int number) const { kill(pid_, number); }
-
-bool ServerProcess::IsRunning() {
-  if (is_reaped_) return false;
-  int status = 0;
-  if (waitpid(pid_, &status, WNOHANG) == 0) return true;
-  is_reaped_ = true;
-  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return false;
-}
-
-int ServerProcess::Wait() {
-  if (is_reaped_) return exit_code_;
-  int status = 0;
-  waitpid(pid_, &status, 0);
-  is_reaped_ = true;
-  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return exit_code_;
-}
-
 int64_t ServerProcess::ResidentBytes() const {
-  std::ifstream statm("/proc/" + std::to_string(pid_) + "/statm");
+  std::ifstream statm("/proc/" + std::to_string(process_.pid()) + "/statm");
   int64_t total = 0;
   int64_t resident = 0;
   statm >> total >> resident;
@@ -144,7 +98,7 @@ int64_t ServerProcess::ResidentBytes() const {
 double ServerProcess::CpuSeconds() const {
   timespec time{};
   clockid_t clock = 0;
-  ATTN_CHECK(clock_getcpuclockid(pid_, &clock) == 0 &&
+  ATTN_CHECK(clock_getcpuclockid(process_.pid(), &clock) == 0 &&
              clock_gettime(clock, &time) == 0);
   return static_cast<double>(time.tv_sec) +
          static_cast<double>(time.tv_nsec) * 1e-9;

@@ -1,8 +1,6 @@
 // The real server binary as a child process on ports that the system picks.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "absl/time/time.h"
 #include "client/cpp/attnctl/prometheus_text.h"
 #include "client/cpp/client.h"
+#include "tests/support/child_process.h"
 
 namespace attn::test {
 
@@ -18,11 +17,7 @@ class ServerProcess {
  public:
   // Starts attnserve with these flags beside its addresses and waits until it
   // serves. Dies when it ends, or says nothing for 20 s, before it does.
-  explicit ServerProcess(std::vector<std::string> flags = {});
-  // Kills it if it still runs.
-  ~ServerProcess();
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
+  explicit ServerProcess(const std::vector<std::string>& flags = {});
 
   const std::string& grpc_address() const { return grpc_address_; }
   const std::string& http_address() const { return http_address_; }
@@ -35,10 +30,10 @@ class ServerProcess {
   std::string Get(const std::string& path) const;
   attnctl::MetricSet Metrics() const;
 
-  void Signal(int number) const;
-  bool IsRunning();
+  void Signal(int number) const { process_.Signal(number); }
+  bool IsRunning() { return process_.IsRunning(); }
   // The exit code, or -1 for death by a signal; waits for it.
-  int Wait();
+  int Wait() { return process_.Wait(); }
   // Resident memory in bytes; CPU time since its start.
   int64_t ResidentBytes() const;
   double CpuSeconds() const;
@@ -46,11 +41,9 @@ class ServerProcess {
  private:
   void AwaitServing();
 
-  pid_t pid_ = -1;
-  int log_fd_ = -1;
+  // Killed when this ends.
+  ChildProcess process_;
   std::string log_;
-  bool is_reaped_ = false;
-  int exit_code_ = -1;
   std::string grpc_address_;
   std::string http_address_;
 };

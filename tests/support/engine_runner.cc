@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
 #include "core/base/check.h"
 
 namespace attn::test {
@@ -79,6 +80,12 @@ AttentionOutputs EngineRunner::RunOne(const AttentionCase& attention_case) {
   auto results = Run({&attention_case});
   ATTN_CHECK(results[0].ok());
   return *std::move(results[0]);
+}
+
+void EngineRunner::SubmitAndWait(const AttentionTaskPtr& task) {
+  absl::Notification done;
+  engine_->Submit(task, [&done](AttentionTask&) { done.Notify(); });
+  done.WaitForNotification();
 }
 
 }  // namespace attn::test

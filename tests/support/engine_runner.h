@@ -23,6 +23,9 @@ class EngineRunner {
 
   AttentionOutputs RunOne(const AttentionCase& attention_case);
 
+  // Submits a prepared task and waits for its end.
+  void SubmitAndWait(const AttentionTaskPtr& task);
+
   Engine& engine() { return *engine_; }
 
  private:

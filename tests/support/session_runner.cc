@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
 
 namespace attn::test {
 namespace {
@@ -42,12 +41,13 @@ absl::StatusOr<AttentionOutputs> OutputsOf(const AttentionTask& task) {
 
 }  // namespace
 
-SessionRunner::SessionRunner(int64_t max_bytes)
+SessionRunner::SessionRunner(int64_t max_bytes, int num_workers)
     : pool_(max_bytes),
       store_(SessionLimits{}, {.pool = pool_,
                                .clock = clock_,
                                .metrics = metrics_,
-                               .random = [this] { return next_random_++; }}) {}
+                               .random = [this] { return next_random_++; }}),
+      engine_(num_workers) {}
 
 SessionPtr SessionRunner::Create(const AttentionCase& c, KvDtype dtype,
                                  int64_t window, int64_t num_layers) {
@@ -91,9 +91,7 @@ absl::StatusOr<AttentionOutputs> SessionRunner::Attend(Session& session,
                                                        const Call& call) {
   auto task = Prepare(session, c, call);
   if (!task.ok()) return task.status();
-  absl::Notification done;
-  engine_.engine().Submit(*task, [&done](AttentionTask&) { done.Notify(); });
-  done.WaitForNotification();
+  engine_.SubmitAndWait(*task);
   return OutputsOf(**task);
 }
 

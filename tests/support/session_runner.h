@@ -14,10 +14,12 @@
 
 namespace attn::test {
 
-// A store over a pool of `max_bytes`, with counted random numbers.
+// A store over a pool of `max_bytes`, with counted random numbers, and an
+// engine of `num_workers`.
 class SessionRunner {
  public:
-  explicit SessionRunner(int64_t max_bytes = int64_t{64} << 20);
+  explicit SessionRunner(int64_t max_bytes = int64_t{64} << 20,
+                         int num_workers = 2);
 
   // A session of the case's sizes.
   SessionPtr Create(const AttentionCase& attention_case,
@@ -63,7 +65,7 @@ class SessionRunner {
   uint64_t next_random_ = 1;
   PagePool pool_;
   SessionStore store_;
-  EngineRunner engine_{/*num_workers=*/2};
+  EngineRunner engine_;
 };
 
 // As many queries as keys, causal, with the lse: what a decoder sends in total.

@@ -2,7 +2,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "core/base/check.h"
 #include "server/wire_codec.h"
 #include "tests/bench/parts/counters.h"
@@ -12,20 +11,12 @@
 namespace attn::bench {
 namespace {
 
-// Pass 1, and pass 2 into memory that is there already.
+// Both passes, into memory that is there already.
 void WireDecode(benchmark::State& state, std::string (*make)()) {
   const std::string message = make();
   std::vector<std::byte> target(message.size());
   while (state.KeepRunning()) {
-    FragmentedBytes bytes = Fragments(message);
-    const DecodedRequest decoded = DecodeRequest({bytes}, bytes.whole());
-    ATTN_CHECK(decoded.status.ok());
-    std::byte* to = target.data();
-    for (const ByteRange& place :
-         {decoded.places.query, decoded.places.key, decoded.places.value}) {
-      bytes.CopyTo(place, to);
-      to += place.size;
-    }
+    DecodeInto(Fragments(message), target);
     benchmark::ClobberMemory();
   }
   CountBytes(state, static_cast<int64_t>(message.size()));
@@ -46,9 +37,7 @@ void WireEncode(benchmark::State& state, int64_t num_heads, int64_t length) {
   auto task = runner.engine().Prepare(made.plan, {});
   ATTN_CHECK(task.ok());
   test::CopyInputs(made, **task);
-  absl::Notification done;
-  runner.engine().Submit(*task, [&done](AttentionTask&) { done.Notify(); });
-  done.WaitForNotification();
+  runner.SubmitAndWait(*task);
 
   const AttendOutcome outcome{.request_id = "id-1", .task = *task};
   while (state.KeepRunning()) {
