@@ -53,7 +53,7 @@ class Connections {
   void Start(size_t connection, std::chrono::system_clock::time_point deadline);
   // The next call that ended by then, or null.
   std::unique_ptr<Call> Next(std::chrono::system_clock::time_point until);
-  // The same without a limit; ends the process unless it is OK.
+  // The next call that ends; the process dies unless it is OK.
   std::unique_ptr<Call> NextOk();
   void AwaitAll();
 

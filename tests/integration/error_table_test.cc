@@ -3,13 +3,13 @@
 #include <string>
 
 #include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
 #include "attn/v1/attention.pb.h"
 #include "attn/v1/session.pb.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/transport.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/integration/raw_call.h"
 #include "tests/integration/server_process.h"
 #include "tests/integration/wire_case.h"
 #include "tests/support/random.h"
@@ -28,34 +28,18 @@ class ErrorTableTest : public testing::Test {
     return client_->Attend(request).status();
   }
 
-  // Sends bytes as they are.
-  absl::Status SendRaw(const char* method, const std::string& bytes,
-                       google::protobuf::MessageLite& reply) {
-    client::ClientOptions options;
-    options.address = server_.grpc_address();
-    const auto transport = client::Transport::Create(options);
-    client::WireMessage message;
-    message.Append(bytes);
-    absl::Status result;
-    absl::Notification done;
-    (*transport)
-        ->Call(method, std::move(message), {}, &reply,
-               [&](absl::Status status) {
-                 result = std::move(status);
-                 done.Notify();
-               });
-    done.WaitForNotification();
-    return result;
-  }
-
+  // Attend with bytes as they are.
   absl::Status SendRaw(const std::string& bytes) {
     v1::AttendResponse reply;
-    return SendRaw("/attn.v1.AttentionService/Attend", bytes, reply);
+    return CallRaw(*transport_, "/attn.v1.AttentionService/Attend", bytes,
+                   reply);
   }
 
   ServerProcess server_{
       {"--max-request-bytes", "1MiB", "--max-reply-bytes", "1MiB"}};
   std::unique_ptr<client::Client> client_ = server_.NewClient();
+  std::unique_ptr<client::Transport> transport_ =
+      *client::Transport::Create({.address = server_.grpc_address()});
 };
 
 TEST_F(ErrorTableTest, InvalidTensorNamesFieldRuleAndNumbers) {
@@ -171,8 +155,9 @@ TEST_F(ErrorTableTest, TooManyBatchItemsFailTheCall) {
   v1::AttendBatchRequest batch;
   for (int i = 0; i < 4097; ++i) batch.add_requests();
   v1::AttendBatchResponse reply;
-  const absl::Status status = SendRaw("/attn.v1.AttentionService/AttendBatch",
-                                      batch.SerializeAsString(), reply);
+  const absl::Status status =
+      CallRaw(*transport_, "/attn.v1.AttentionService/AttendBatch",
+              batch.SerializeAsString(), reply);
   EXPECT_EQ(status.message(),
             "requests must have at most 4096 entries; got more");
 }

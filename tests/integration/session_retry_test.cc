@@ -12,7 +12,6 @@
 #include "tests/integration/server_process.h"
 #include "tests/integration/wire_case.h"
 #include "tests/support/random.h"
-#include "tests/support/session_runner.h"
 #include "tests/support/sizes.h"
 
 namespace attn::test {
@@ -38,17 +37,6 @@ class SessionRetryTest : public testing::Test {
     ASSERT_TRUE(session.ok()) << session.status();
   }
 
-  // Tokens [first, first + n) of the case, for session `id`.
-  static client::AttendRequest Tokens(const AttentionCase& whole, int64_t first,
-                                      int64_t n, const std::string& id) {
-    client::AttendRequest request = ToRequest(CutTokens(whole, first, n));
-    request.session =
-        client::SessionRef{.session_id = id,
-                           .layer = 0,
-                           .expected_length = static_cast<uint64_t>(first)};
-    return request;
-  }
-
   static client::AppendRequest Appended(const client::AttendRequest& tokens) {
     return {
         .session = *tokens.session, .key = tokens.key, .value = tokens.value};
@@ -57,7 +45,7 @@ class SessionRetryTest : public testing::Test {
   // The bytes of what the last token sees of the whole layer.
   std::string Look(const AttentionCase& whole, const std::string& id) {
     const int64_t length = whole.plan.geometry.q_len;
-    client::AttendRequest request = Tokens(whole, length - 1, 1, id);
+    client::AttendRequest request = ToSessionRequest(whole, length - 1, 1, id);
     request.key = request.value = client::Tensor();
     request.session->expected_length.reset();
     const auto response = client_->Attend(request);
@@ -90,12 +78,13 @@ TEST_F(SessionRetryTest, EveryTokenIsAppendedOnceWhateverIsCancelled) {
   Create("calm");
   Create("rough");
   ASSERT_TRUE(
-      client_->AppendKv(Appended(Tokens(whole, 0, length, "calm"))).ok());
+      client_->AppendKv(Appended(ToSessionRequest(whole, 0, length, "calm")))
+          .ok());
   Random random(20261121);
   int64_t num_cancelled = 0;
   for (int64_t first = 0; first < length;) {
     const int64_t n = std::min(length - first, random.Between(1, 300));
-    const auto request = Appended(Tokens(whole, first, n, "rough"));
+    const auto request = Appended(ToSessionRequest(whole, first, n, "rough"));
     for (int64_t tries = random.Between(0, 3); tries > 0; --tries) {
       const int64_t patience = random.Chance(0.5) ? 0 : random.Between(1, 1500);
       const absl::Status status =
@@ -124,7 +113,7 @@ TEST_F(SessionRetryTest, StepsThatTimeOutAnswerTheSameWhenSentAgain) {
   Create("rough");
   Random random(20261122);
   for (int64_t first = 0; first < 60; ++first) {
-    const auto step = Tokens(whole, first, 1, "rough");
+    const auto step = ToSessionRequest(whole, first, 1, "rough");
     for (int64_t tries = random.Between(0, 2); tries > 0; --tries) {
       client::CallOptions options;
       options.deadline = absl::Microseconds(random.Between(1, 1200));
@@ -134,7 +123,8 @@ TEST_F(SessionRetryTest, StepsThatTimeOutAnswerTheSameWhenSentAgain) {
           << answer.status();
     }
     const auto rough = client_->Attend(step);
-    const auto calm = client_->Attend(Tokens(whole, first, 1, "calm"));
+    const auto calm =
+        client_->Attend(ToSessionRequest(whole, first, 1, "calm"));
     ASSERT_TRUE(rough.ok() && calm.ok()) << rough.status();
     ASSERT_EQ(rough->output.bytes(), calm->output.bytes()) << first;
     ASSERT_EQ(rough->session_length, static_cast<uint64_t>(first) + 1);
@@ -146,12 +136,13 @@ TEST_F(SessionRetryTest, ForksThatDecodeTogetherAnswerAsAlone) {
   const AttentionCase prefix = MakeTokens(kPrefix, 7);
   Create("root");
   ASSERT_TRUE(
-      client_->AppendKv(Appended(Tokens(prefix, 0, kPrefix, "root"))).ok());
+      client_->AppendKv(Appended(ToSessionRequest(prefix, 0, kPrefix, "root")))
+          .ok());
   std::vector<client::AttendRequest> steps;
   for (uint64_t i = 0; i < 12; ++i) {
     const std::string id = "fork" + std::to_string(i);
     ASSERT_TRUE(client_->ForkSession("root", id).ok());
-    steps.push_back(Tokens(MakeTokens(1, 100 + i), 0, 1, id));
+    steps.push_back(ToSessionRequest(MakeTokens(1, 100 + i), 0, 1, id));
     steps.back().session->expected_length = kPrefix;
   }
   const auto together = client_->AttendBatch(steps);

@@ -8,7 +8,6 @@
 #include "gtest/gtest.h"
 #include "tests/integration/server_process.h"
 #include "tests/integration/wire_case.h"
-#include "tests/support/session_runner.h"
 
 namespace attn::test {
 namespace {
@@ -41,12 +40,7 @@ class SessionTest : public testing::Test {
   // Tokens [first, first + n) of the case for layer 1 of session "s".
   client::AttendRequest Tokens(int64_t first, int64_t n,
                                const std::string& id = "s") const {
-    client::AttendRequest request = ToRequest(CutTokens(whole_, first, n));
-    request.session =
-        client::SessionRef{.session_id = id,
-                           .layer = 1,
-                           .expected_length = static_cast<uint64_t>(first)};
-    return request;
+    return ToSessionRequest(whole_, first, n, id, /*layer=*/1);
   }
 
   void ExpectError(const absl::Status& status, StatusCode code,

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "attn/v1/attention.pb.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/transport.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/integration/raw_call.h"
 #include "tests/integration/server_process.h"
 #include "tests/integration/validation_rows.h"
 
@@ -50,40 +50,18 @@ bool CanBeBrokenTogether(const Violation& a, const Violation& b) {
 
 class ValidationTableTest : public testing::Test {
  protected:
-  ValidationTableTest() {
-    client::ClientOptions options;
-    options.address = server_.grpc_address();
-    options.retry.max_attempts = 1;
-    transport_ = *client::Transport::Create(options);
-  }
-
-  absl::Status Call(const char* method, const std::string& bytes,
-                    google::protobuf::MessageLite& reply) {
-    client::WireMessage message;
-    message.Append(bytes);
-    absl::Status result;
-    absl::Notification done;
-    transport_->Call(method, std::move(message), {}, &reply,
-                     [&](absl::Status status) {
-                       result = std::move(status);
-                       done.Notify();
-                     });
-    done.WaitForNotification();
-    return result;
-  }
-
   absl::Status Send(const Draft& draft) {
     if (draft.num_before > 0) {
       v1::AttendBatchRequest batch;
       for (int i = 0; i < draft.num_before; ++i) batch.add_requests();
       *batch.add_requests() = draft.request;
       v1::AttendBatchResponse reply;
-      return Call("/attn.v1.AttentionService/AttendBatch",
-                  batch.SerializeAsString(), reply);
+      return CallRaw(*transport_, "/attn.v1.AttentionService/AttendBatch",
+                     batch.SerializeAsString(), reply);
     }
     v1::AttendResponse reply;
-    return Call("/attn.v1.AttentionService/Attend",
-                draft.request.SerializeAsString() + draft.trailing, reply);
+    return CallRaw(*transport_, "/attn.v1.AttentionService/Attend",
+                   draft.request.SerializeAsString() + draft.trailing, reply);
   }
 
   const std::vector<TableRow> table_ =
@@ -91,7 +69,8 @@ class ValidationTableTest : public testing::Test {
   const std::vector<Violation> violations_ = AllViolations();
   ServerProcess server_{
       {"--max-request-bytes", "13MiB", "--max-reply-bytes", "64KiB"}};
-  std::unique_ptr<client::Transport> transport_;
+  const std::unique_ptr<client::Transport> transport_ =
+      *client::Transport::Create({.address = server_.grpc_address()});
 };
 
 TEST_F(ValidationTableTest, EveryRowHasARequestInItsPlace) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "tests/support/session_runner.h"
+
 namespace attn::test {
 namespace {
 
@@ -71,6 +73,18 @@ client::AttendRequest ToRequest(const AttentionCase& c) {
   request.output.return_lse = c.spec.output.return_lse;
   request.output.weights = static_cast<client::Weights>(c.spec.output.weights);
   request.output.top_k = static_cast<uint32_t>(c.spec.output.top_k);
+  return request;
+}
+
+client::AttendRequest ToSessionRequest(const AttentionCase& whole,
+                                       int64_t first, int64_t n,
+                                       const std::string& session_id,
+                                       uint32_t layer) {
+  client::AttendRequest request = ToRequest(CutTokens(whole, first, n));
+  request.session =
+      client::SessionRef{.session_id = session_id,
+                         .layer = layer,
+                         .expected_length = static_cast<uint64_t>(first)};
   return request;
 }
 

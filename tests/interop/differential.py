@@ -22,10 +22,11 @@ import bounds
 import checks
 import oracle
 from case import Case
+from client import Client
 from generator import generate
 from peers.peer import Peer, Unsupported
 from report import Report
-from server import Client, Server
+from server import Server
 from wire import Codec
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from case import DTYPES, Case, Rope, dtype_name
-from server import Client
+from client import Client
 
 
 @dataclass

@@ -1,11 +1,8 @@
 #include "tests/support/attention_case.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstdio>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "core/attention/validate.h"
 #include "core/base/check.h"
 #include "core/tensor/conversions.h"
@@ -109,8 +106,9 @@ AttentionCase MakeCase(const CaseOptions& options) {
   AttentionCase made;
   made.spec = MakeSpec(options);
   auto plan = ValidateRequest(made.spec, RequestLimits{});
-  if (!plan.ok())
+  if (!plan.ok()) {
     std::fprintf(stderr, "%s\n", plan.status().ToString().c_str());
+  }
   ATTN_CHECK(plan.ok());
   made.plan = *std::move(plan);
   Random random(options.seed);

@@ -6,15 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/tensor/conversions.h"
+#include "tests/support/random.h"
 
 namespace attn::test {
 namespace {
-
-uint64_t Mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 
 // In [-127, 127], never 0. Half of the keys and one value of each token are
 // +-127: then the scales of an int8 page are 1, and it holds integers exactly.
@@ -43,6 +38,18 @@ bool IsWritable(const KvAppend& append, const KvFormat& format, int64_t token,
   return !format.packs_full_pages || !is_filled || n == kPageTokens;
 }
 
+// [n, dim] of tokens [first, first + n) of a head.
+std::vector<float> Rows(const TokenIds& ids, int64_t first, int64_t n,
+                        int64_t head, int64_t dim, bool is_value) {
+  std::vector<float> rows;
+  for (int64_t t = first; t < first + n; ++t) {
+    for (int64_t d = 0; d < dim; ++d) {
+      rows.push_back(Element(ids[t], head, d, is_value));
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 float KeyAt(const PagedHead& head, int64_t token, int64_t dim) {
@@ -56,8 +63,9 @@ float KeyAt(const PagedHead& head, int64_t token, int64_t dim) {
 float ValueAt(const PagedHead& head, int64_t token, int64_t dim,
               int64_t value_head_dim) {
   const int64_t page = token / kPageTokens, place = token % kPageTokens;
-  if (head.IsPacked(page))
+  if (head.IsPacked(page)) {
     return head.PackedValues(page, value_head_dim).At(place, dim);
+  }
   const int64_t offset = place * value_head_dim + dim;
   return Widen(head.dtype,
                head.ValueBlock(page) + offset * ElementBytes(head.dtype));
@@ -74,18 +82,6 @@ AppendKey KeyOf(const TokenIds& ids) {
   for (const uint64_t id : ids) key.hash_low = Mix(key.hash_low + id + 1);
   key.hash_high = Mix(key.hash_low);
   return key;
-}
-
-// [n, dim] of tokens [first, first + n) of a head.
-std::vector<float> Rows(const TokenIds& ids, int64_t first, int64_t n,
-                        int64_t head, int64_t dim, bool is_value) {
-  std::vector<float> rows;
-  for (int64_t t = first; t < first + n; ++t) {
-    for (int64_t d = 0; d < dim; ++d) {
-      rows.push_back(Element(ids[t], head, d, is_value));
-    }
-  }
-  return rows;
 }
 
 void WriteIds(KvAppend& append, const KvFormat& format, const TokenIds& ids,

@@ -1,12 +1,10 @@
 // Counts what the engine reports, so that tests can check the books.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "core/metrics/engine_metrics.h"
 
@@ -27,12 +25,10 @@ class RecordingMetrics final : public EngineMetrics {
     absl::MutexLock lock(&mutex_);
     ++shed_[reason];
   }
-  void TaskFinished(Outcome outcome, TaskKind kind,
-                    const TaskTimes& times) override {
+  void TaskFinished(Outcome outcome, TaskKind kind, const TaskTimes&) override {
     absl::MutexLock lock(&mutex_);
     ++finished_[outcome];
     ++kinds_[kind];
-    times_.push_back(times);
   }
   void BatchClosed(const BatchFacts& facts) override {
     absl::MutexLock lock(&mutex_);
@@ -64,7 +60,6 @@ class RecordingMetrics final : public EngineMetrics {
     for (const auto& [outcome, count] : finished_) sum += count;
     return sum;
   }
-  std::vector<TaskTimes> times() const { return Get(times_); }
   std::vector<BatchFacts> batches() const { return Get(batches_); }
   int64_t queue_depth() const { return Get(queue_depth_); }
   int64_t queue_bytes() const { return Get(queue_bytes_); }
@@ -73,13 +68,12 @@ class RecordingMetrics final : public EngineMetrics {
 
  private:
   template <typename T>
-  T Get(const T& member) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  T Get(const T& member) const {
     absl::MutexLock lock(&mutex_);
     return member;
   }
   template <typename Key>
-  int64_t Count(const std::map<Key, int64_t>& counts,
-                Key key) const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  int64_t Count(const std::map<Key, int64_t>& counts, Key key) const {
     absl::MutexLock lock(&mutex_);
     const auto it = counts.find(key);
     return it == counts.end() ? 0 : it->second;
@@ -91,7 +85,6 @@ class RecordingMetrics final : public EngineMetrics {
   std::map<Reason, int64_t> shed_;
   std::map<Outcome, int64_t> finished_;
   std::map<TaskKind, int64_t> kinds_;
-  std::vector<TaskTimes> times_;
   std::vector<BatchFacts> batches_;
   int64_t queue_depth_ = 0;
   int64_t queue_bytes_ = 0;

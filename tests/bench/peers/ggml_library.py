@@ -45,13 +45,15 @@ class _InitParams(ctypes.Structure):
 
 def _declare(library: ctypes.CDLL, functions: dict) -> ctypes.CDLL:
     for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            raise OSError(f"{library._name} has no {name}")
         function.restype, function.argtypes = result, arguments
     return library
 
 
 def _load() -> tuple[ctypes.CDLL, ctypes.CDLL]:
-    """libggml-base and libggml. OSError where there is no libggml."""
+    """libggml-base and libggml. OSError where there is none, or another version's."""
     for folder in filter(None, FOLDERS):
         found = sorted(pathlib.Path(folder).glob("libggml.*so*"))
         if not found:

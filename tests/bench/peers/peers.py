@@ -18,6 +18,12 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peer import Peer, Way
+    from problem import Problem
+    from service import Service
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Module and class; what cannot be imported is left out.
@@ -27,6 +33,9 @@ TARGETS = {"prefill": 1.3, "decode": 2.0}
 PROBLEMS = {"prefill": "2048 x 2048, 16 heads", "decode": "1 x 32768, 16 heads on 4"}
 CHOOSING_RUNS = 5
 HOPELESS = 3  # As many times slower than the best is not tried again.
+# From the service's answer. A way that is further off computes something else, and
+# its time says nothing. f32 leaves about 1e-6 of outputs that are below 1 here.
+LARGEST_DIFFERENCE = 1e-4
 # Threads of a pool spin for a while when they are done, and would take the
 # server's CPUs.
 SECONDS_OF_REST = 0.1
@@ -52,7 +61,7 @@ class Chosen:
     """A peer's fastest way to compute a problem."""
 
     label: str
-    run: object
+    run: Way
     difference: float  # The largest from the service's answer.
 
 
@@ -65,38 +74,44 @@ class Seconds:
     peer: float
 
 
-def load(peer: str):
-    """Error messages where it is not there or does not work."""
+def load(peer: str) -> Peer:
+    """ImportError or OSError where it is not there."""
     module, kind = PEERS[peer]
     return getattr(importlib.import_module(module), kind)()
 
 
-def seconds_of(run) -> float:
+def seconds_of(run: Way) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def answers(peer, problem, service) -> list[Chosen]:
-    """A Chosen for every way that works. RuntimeError if none does."""
+def working_ways(peer: Peer, problem: Problem, service: Service) -> list[Chosen]:
+    """Those that run and answer what the service does; the others are said to
+    stderr. RuntimeError if there is none."""
     import numpy as np
 
     expected, _, _ = service.run(problem)
-    working, errors = [], []
+    working = []
     for label, run in peer.ways(problem).items():
         try:
-            working.append(Chosen(label, run, float(np.abs(run() - expected).max())))
+            difference = float(np.abs(run() - expected).max())
         except Exception as error:  # pylint: disable=broad-except
-            errors.append(f"{label}: {error}")
+            print(f"{peer.name}, {problem.name}, {label}: {error}", file=sys.stderr)
+            continue
+        if difference <= LARGEST_DIFFERENCE:  # NaN is not.
+            working.append(Chosen(label, run, difference))
+        else:
+            print(f"{peer.name}, {problem.name}, {label}: differs by {difference:.1e}", file=sys.stderr)
     if not working:
-        raise RuntimeError("; ".join(errors))
+        raise RuntimeError("no way works")
     return working
 
 
-def choose(peer, problem, service) -> Chosen:
+def choose(peer: Peer, problem: Problem, service: Service) -> Chosen:
     """The fastest way, by the best of its runs; in turns, as the machine's speed
     swings."""
-    working = answers(peer, problem, service)
+    working = working_ways(peer, problem, service)
     best = {way.label: float("inf") for way in working}
     for _ in range(CHOOSING_RUNS):
         hopeless = HOPELESS * min(best.values())
@@ -106,7 +121,7 @@ def choose(peer, problem, service) -> Chosen:
     return min(working, key=lambda way: best[way.label])
 
 
-def measure(chosen: Chosen, problem, service) -> Seconds:
+def measure(chosen: Chosen, problem: Problem, service: Service) -> Seconds:
     """One repetition: the service's median of the problem's runs, then the peer's."""
     time.sleep(SECONDS_OF_REST)
     runs = range(problem.warm_runs + problem.runs)
@@ -136,27 +151,32 @@ def report(peer: str, problem: str, chosen: Chosen, found: list[Seconds], wanted
             for name, ratios, target, what in rows if name.startswith(wanted)}
 
 
-def print_missing(peer: str, wanted: str, problem_names: list[str]) -> None:
+def print_missing(peer: str, wanted: str, problem_names: list[str], why: str) -> None:
     for problem in problem_names:
         for name in names(peer, problem):
             if name.startswith(wanted):
-                print(f"{name:<40} not installed", flush=True)
+                print(f"{name:<40} {why}", flush=True)
 
 
-def compare(peer_name: str, problem_names: list[str], service, arguments: argparse.Namespace) -> dict[str, float]:
+def compare(peer_name: str, problem_names: list[str], service: Service,
+            arguments: argparse.Namespace) -> dict[str, float]:
     """All figures of one peer."""
     import problem as problems
 
     try:
         peer = load(peer_name)
-    except (ImportError, OSError, AttributeError):
-        print_missing(peer_name, arguments.only, problem_names)
+    except (ImportError, OSError) as error:
+        print_missing(peer_name, arguments.only, problem_names, f"not installed: {error}")
         return {}
     print(f"{peer_name} {peer.version}", flush=True)
     values: dict[str, float] = {}
     for name in problem_names:
         problem = getattr(problems, name)()
-        chosen = choose(peer, problem, service)
+        try:
+            chosen = choose(peer, problem, service)
+        except RuntimeError as error:
+            print_missing(peer_name, arguments.only, [name], str(error))
+            continue
         found = [measure(chosen, problem, service) for _ in range(3 if arguments.quick else 9)]
         values |= report(peer_name, name, chosen, found, arguments.only)
     return values
@@ -186,7 +206,7 @@ def main() -> int:
     except ImportError as error:
         print(f"peers: {error.name} is not installed; tests/run interop installs it")
         for peer, problem_names in wanted.items():
-            print_missing(peer, arguments.only, problem_names)
+            print_missing(peer, arguments.only, problem_names, "not installed")
         return 0
     values: dict[str, float] = {}
     with Service(arguments.server) as service:

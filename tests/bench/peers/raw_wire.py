@@ -1,8 +1,7 @@
 """AttendRequest and AttendResponse without generated messages for the tensors.
 
-A generated message copies a tensor three times on its way out and twice on its way
-in. Here, as in client/cpp, it is copied once into the request, and the output is
-a view of the reply.
+Generated messages copy tensors into fields and out of them. Here, as in client/cpp, a
+tensor is copied once, into the request, and the output is a view of the reply.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from problem import Problem
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "tests/interop"))
-from server import LARGEST_MESSAGE, PROTO, Server  # noqa: E402
+from client import LARGEST_MESSAGE, PROTO  # noqa: E402
+from server import Server  # noqa: E402
 
 ATTEND = "/attn.v1.AttentionService/Attend"
 SESSION_ID = "bench-peers"

@@ -14,18 +14,20 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 
 from model import Costs, Load, Shape, simulate
 
-BUILD = pathlib.Path(__file__).resolve().parents[3] / "build/release"
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "tests/interop"))
+from server import Server  # noqa: E402
+
+BUILD = ROOT / "build/release"
 SHAPE = Shape(layers=1, num_kv_heads=8, head_dim=128, element_bytes=4)
 NUM_Q_HEADS = 32
 CPUS = len(os.sched_getaffinity(0))
@@ -34,44 +36,16 @@ MEASURED_TOKENS, MEASURED_STEPS, FEW_STEPS = 8192, 256, 8
 # (sessions, tokens of each)
 PREDICTED = ((1, 8192), (2, 8192), (4, 8192), (8, 8192), (16, 8192), (64, 2048), (4, 32768), (4, 512))
 STEPS = 32
-READY_WITHIN_SECONDS = 60
 
 
-class Server:
-    """attnserve on a free port; a context manager."""
-
-    def __init__(self, binary: str) -> None:
-        self._log = tempfile.NamedTemporaryFile(prefix="attn-simulation-", suffix=".log")
-        self._process = subprocess.Popen(
-            [binary, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--drain-delay", "0s"],
-            stdout=self._log, stderr=subprocess.STDOUT)
-        self.address = self._wait()
-
-    def _wait(self) -> str:
-        deadline = time.monotonic() + READY_WITHIN_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            found = re.search(r"serving .*grpc=(\S+)", pathlib.Path(self._log.name).read_text())
-            if found:
-                return found.group(1)
-            time.sleep(0.05)
-        raise RuntimeError("the server did not start:\n" + pathlib.Path(self._log.name).read_text())
-
-    def cpu_seconds_besides_compute(self) -> float:
-        """Of all its threads but the workers, which are the nicest."""
-        threads = []
-        for folder in pathlib.Path(f"/proc/{self._process.pid}/task").iterdir():
-            nice = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[16])
-            threads.append((nice, int((folder / "schedstat").read_text().split()[0]) / 1e9))
-        nicest = max(nice for nice, _ in threads)
-        return sum(seconds for nice, seconds in threads if nice < nicest)
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=60)
-        self._log.close()
+def cpu_seconds_besides_compute(server: Server) -> float:
+    """Of all its threads but the workers, which are the nicest."""
+    threads = []
+    for folder in pathlib.Path(f"/proc/{server.pid}/task").iterdir():
+        nice = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[16])
+        threads.append((nice, int((folder / "schedstat").read_text().split()[0]) / 1e9))
+    nicest = max(nice for nice, _ in threads)
+    return sum(seconds for nice, seconds in threads if nice < nicest)
 
 
 @dataclass
@@ -84,11 +58,11 @@ class Run:
 
 def bench(attnctl: str, server: Server, sessions: int, tokens: int, steps: int) -> Run:
     """RuntimeError where it fails."""
-    before = server.cpu_seconds_besides_compute()
+    before = cpu_seconds_besides_compute(server)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         done = subprocess.run(
-            [attnctl, "--address", server.address, "bench", "--sessions", str(sessions), "--layers", str(SHAPE.layers),
+            [attnctl, "--address", server.address(), "bench", "--sessions", str(sessions), "--layers", str(SHAPE.layers),
              "--heads", str(NUM_Q_HEADS), "--kv-heads", str(SHAPE.num_kv_heads), "--head-dim", str(SHAPE.head_dim),
              "--prefix", str(tokens), "--steps", str(steps), "--json", file.name],
             capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
@@ -97,7 +71,7 @@ def bench(attnctl: str, server: Server, sessions: int, tokens: int, steps: int) 
         figures = json.loads(pathlib.Path(file.name).read_text())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     client = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
-    return Run(figures, server.cpu_seconds_besides_compute() - before + client)
+    return Run(figures, cpu_seconds_besides_compute(server) - before + client)
 
 
 def measure_costs(attnctl: str, server: Server) -> Costs:

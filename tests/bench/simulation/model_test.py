@@ -52,11 +52,15 @@ class ModelTest(unittest.TestCase):
                 self.assertEqual(sum(found.sessions), len(LENGTHS))
                 self.assertTrue(all(0 <= busy <= 1 + 1e-9 for busy in found.utilisations))
 
-    def test_work_done_fits_into_the_busy_time(self):
-        found = model.run_replica(COSTS, LOAD, HORIZON)
-        shortest = SHAPE.layers * model.service_seconds(COSTS, SHAPE, min(LENGTHS))
-        self.assertLessEqual(len(found.latencies) * shortest, found.busy_seconds)
-        self.assertGreaterEqual(min(found.latencies), shortest)
+    def test_busy_time_is_that_of_the_tokens_and_of_those_under_way(self):
+        sessions, tokens = 5, 3000
+        token_seconds = SHAPE.layers * model.service_seconds(COSTS, SHAPE, tokens)
+        found = model.run_replica(COSTS, Load(SHAPE, [tokens] * sessions), HORIZON)
+        done_seconds = len(found.latencies) * token_seconds
+        self.assertLessEqual(done_seconds, found.busy_seconds)
+        self.assertGreaterEqual(done_seconds, found.busy_seconds - sessions * token_seconds)
+        # Calls of a replica do not overlap: a token waits for those of the others.
+        self.assertAlmostEqual(max(found.latencies), sessions * token_seconds)
 
     def test_same_seed_same_figures(self):
         again = model.lognormal_lengths(200, 4096, 1.0, 65536, seed=7)

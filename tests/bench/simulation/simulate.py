@@ -4,7 +4,8 @@
   simulate.py [--replicas 1,2,4,8] [--sessions N] [--lengths lognormal|zipf] ...
 
 What a call costs is measured on one machine: check.py --write FILE, then
-simulate.py --costs FILE. README.md beside this file says what the model is.
+simulate.py --costs FILE. Without, it is what README.md beside this file says of 2
+vCPUs. There is also what the model is.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--head-dim", type=int, default=128)
     add("--element-bytes", type=int, default=2, help="of a key's or value's element")
     add("--costs", default=None, metavar="FILE", help="written by check.py; wins over the next three")
-    add("--bandwidth-gb", type=float, default=25.0, help="GB/s of keys and values that a replica reads")
-    add("--call-us", type=float, default=150.0, help="for which a call keeps it busy besides")
-    add("--wait-us", type=float, default=100.0, help="of a call in which it is not busy")
+    add("--bandwidth-gb", type=float, default=47.5, help="GB/s of keys and values that a replica reads")
+    add("--call-us", type=float, default=201.0, help="for which a call keeps it busy besides")
+    add("--wait-us", type=float, default=274.0, help="of a call in which it is not busy")
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <set>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -18,14 +19,24 @@ TEST(CpuAffinityTest, PinnedThreadRunsWhereItWasPut) {
   }).join();
 }
 
-TEST(CpuAffinityTest, IndexCountsRound) {
+// Where a new thread is put.
+int CpuOf(int index) {
+  int cpu = -1;
+  std::thread([&] { cpu = PinToCpu(index); }).join();
+  return cpu;
+}
+
+TEST(CpuAffinityTest, EachCpuHasItsIndexAndTheyCountRound) {
   cpu_set_t allowed;
   ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
   const int count = CPU_COUNT(&allowed);
-  int first = -1, again = -1;
-  std::thread([&] { first = PinToCpu(1); }).join();
-  std::thread([&] { again = PinToCpu(1 + count); }).join();
-  EXPECT_EQ(first, again);
+  std::set<int> cpus;
+  for (int i = 0; i < count; ++i) {
+    cpus.insert(CpuOf(i));
+    EXPECT_EQ(CpuOf(i + count), CpuOf(i));
+  }
+  EXPECT_EQ(std::ssize(cpus), count);
+  EXPECT_FALSE(cpus.contains(-1));
 }
 
 }  // namespace
