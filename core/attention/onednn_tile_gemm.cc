@@ -1,13 +1,14 @@
-// TileGemm on oneDNN's sgemm. Its C function is the same in oneDNN 2.6 (Debian
-// 12) and 3.x (Debian 13), needs no primitive on the request path, and is
-// faster on tiles than 2.6's matmul primitive: 129-137 against 113-128 GFLOP/s
-// (design/performance.md).
+// TileGemm on oneDNN's sgemm, but for narrow products. Its C function is the
+// same in oneDNN 2.6 (Debian 12) and 3.x (Debian 13), needs no primitive on the
+// request path, and is faster on tiles than 2.6's matmul primitive: 129-137
+// against 113-128 GFLOP/s (design/performance.md).
 //
 // Bits: sgemm may round a row differently for another m. That is within our
 // promise, since tile sizes are functions of the request alone.
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "core/attention/small_tile_gemm.h"
 #include "core/attention/tile_gemm.h"
 #include "dnnl.hpp"
 
@@ -39,10 +40,15 @@ std::string IsaName(dnnl::cpu_isa isa) {
   }
 }
 
+// The library copies A before it multiplies, which narrow products do not pay
+// for: prefill of head_dim 64 is 5 % faster without (tests/bench/README.md).
+constexpr int64_t kNarrow = 64;
+
 class OnednnTileGemm final : public TileGemm {
  public:
   absl::Status Multiply(const GemmShape& shape, const float* a, const float* b,
                         float* c, bool accumulate) const override {
+    if (shape.n <= kNarrow) return own_.Multiply(shape, a, b, c, accumulate);
     const dnnl_status_t status =
         dnnl_sgemm('N', 'N', shape.m, shape.n, shape.k, 1.0f, a, shape.lda, b,
                    shape.ldb, accumulate ? 1.0f : 0.0f, c, shape.ldc);
@@ -61,6 +67,9 @@ class OnednnTileGemm final : public TileGemm {
   }
 
   void ConfineToCallingThread() const override { omp_set_num_threads(1); }
+
+ private:
+  const SmallTileGemm own_;
 };
 
 void CapIsa(Isa max_isa) {

@@ -47,6 +47,8 @@ void TileGemmTile(benchmark::State& state,
 void PrefillTiles(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"m", "n", "k"});
   benchmark->Args({256, 256, 128})->Args({256, 256, 64});
+  benchmark->Args({256, 64, 256})->Args({256, 128, 256});
+  benchmark->Args({256, 64, 128})->Args({256, 128, 64});
 }
 
 BENCHMARK_CAPTURE(TileGemmTile, library, Library)->Apply(PrefillTiles);
