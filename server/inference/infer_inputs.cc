@@ -89,7 +89,7 @@ absl::Status ReadKvLengths(const FragmentedBytes& bytes, ByteRange place,
   if (place.size != wanted) {
     return InvalidTensor("inputs.kv_lengths",
                          absl::StrCat("must hold ", wanted, " bytes (shape ",
-                                      ToString(tensor.dims), " of I64)"),
+                                      ToString(tensor.dims), " of INT64)"),
                          absl::StrCat(place.size));
   }
   lengths.resize(static_cast<size_t>(count));
