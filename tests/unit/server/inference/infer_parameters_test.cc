@@ -180,9 +180,8 @@ TEST(InferParametersTest, RangesAreThoseOfTheContract) {
   EXPECT_EQ(Decode("priority", Int(2)).priority, Priority::kNormal);
   EXPECT_EQ(Decode("priority", Int(3)).priority, Priority::kLow);
   EXPECT_THAT(Refusal("timeout", Int(-1)), HasSubstr("must be from 0 to"));
-  EXPECT_EQ(
-      Decode("timeout", Int(std::numeric_limits<int64_t>::max())).timeout,
-      std::chrono::hours(24 * 365));
+  EXPECT_EQ(Decode("timeout", Int(std::numeric_limits<int64_t>::max())).timeout,
+            std::chrono::hours(24 * 365));
   EXPECT_EQ(Refusal("layer", Int(int64_t{1} << 32)),
             "parameters.layer must be from 0 to 4294967295; got 4294967296");
   EXPECT_EQ(Refusal("causal", Text("left")),

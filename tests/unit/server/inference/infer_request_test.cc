@@ -3,6 +3,7 @@
 #include "core/attention/validate.h"
 #include "core/base/error.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/stubs/logging.h"
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
 #include "tests/unit/server/inference/infer_message.h"
@@ -86,6 +87,7 @@ TEST(InferRequestTest, EveryTruncationIsAnErrorOrAMessage) {
 }
 
 TEST(InferRequestTest, RandomBytesNeverCrash) {
+  google::protobuf::SetLogHandler(nullptr);  // It would write thousands.
   Random random(7);
   const std::string text = RawRequest().SerializeAsString();
   for (int i = 0; i < 20000; ++i) {
@@ -134,10 +136,10 @@ TEST(InferRequestTest, WithoutNamesAllDeclaredOutputsCome) {
   (*request.mutable_parameters())["top_k"].set_int64_param(2);
   const InferMessage message(request);
   const DecodedInfer decoded = message.Decode();
-  EXPECT_THAT(decoded.reply.outputs,
-              ElementsAre(InferOutput::kY, InferOutput::kLse,
-                          InferOutput::kWeights, InferOutput::kTopIndices,
-                          InferOutput::kTopProbabilities));
+  EXPECT_THAT(
+      decoded.reply.outputs,
+      ElementsAre(InferOutput::kY, InferOutput::kLse, InferOutput::kWeights,
+                  InferOutput::kTopIndices, InferOutput::kTopProbabilities));
   EXPECT_EQ(decoded.request.spec.output.weights, WeightsMode::kBiased);
   EXPECT_EQ(decoded.request.spec.output.top_k, 2);
 }
@@ -157,22 +159,21 @@ TEST(InferRequestTest, OutputsThatMakeNoSenseAreRefused) {
     change(request);
     return std::string(DecodeStatus(request).message());
   };
-  EXPECT_THAT(refusal([](ModelInferRequest& r) {
-                r.add_outputs()->set_name("Z");
-              }),
-              HasSubstr("outputs[0].name must be Y, LSE"));
+  EXPECT_THAT(
+      refusal([](ModelInferRequest& r) { r.add_outputs()->set_name("Z"); }),
+      HasSubstr("outputs[0].name must be Y, LSE"));
   EXPECT_EQ(refusal([](ModelInferRequest& r) {
               r.add_outputs()->set_name("Y");
               r.add_outputs()->set_name("Y");
             }),
             "outputs[1].name must not come twice; got Y");
-  EXPECT_EQ(refusal([](ModelInferRequest& r) {
-              auto& output = *r.add_outputs();
-              output.set_name("Y");
-              (*output.mutable_parameters())["classification"].set_int64_param(
-                  3);
-            }),
-            "outputs.Y.parameters must be empty; got classification");
+  EXPECT_EQ(
+      refusal([](ModelInferRequest& r) {
+        auto& output = *r.add_outputs();
+        output.set_name("Y");
+        (*output.mutable_parameters())["classification"].set_int64_param(3);
+      }),
+      "outputs.Y.parameters must be empty; got classification");
   EXPECT_THAT(refusal([](ModelInferRequest& r) {
                 r.add_outputs()->set_name("top_indices");
               }),
@@ -225,14 +226,13 @@ TEST(InferRequestTest, StartTakesTheSessionFromShapesAndParameters) {
   const DecodedInfer decoded = message.Decode();
   ASSERT_TRUE(decoded.request.status.ok()) << decoded.request.status;
   EXPECT_EQ(decoded.request.session->session_id, "chat");
-  EXPECT_EQ(*decoded.request.session->start,
-            (KvSpec{.num_layers = 4,
-                    .num_kv_heads = 2,
-                    .head_dim = 1,
-                    .value_head_dim = 1,
-                    .kv_dtype = KvDtype::kInt8,
-                    .max_length = 1000,
-                    .window = 64}));
+  EXPECT_EQ(*decoded.request.session->start, (KvSpec{.num_layers = 4,
+                                                     .num_kv_heads = 2,
+                                                     .head_dim = 1,
+                                                     .value_head_dim = 1,
+                                                     .kv_dtype = KvDtype::kInt8,
+                                                     .max_length = 1000,
+                                                     .window = 64}));
 }
 
 TEST(InferRequestTest, SequencesNeedAnIdAndAStartNeedsKeys) {
@@ -241,8 +241,7 @@ TEST(InferRequestTest, SequencesNeedAnIdAndAStartNeedsKeys) {
             "parameters.sequence_id must name a sequence with model "
             "attention_kv; got nothing");
   (*request.mutable_parameters())["sequence_id"].set_int64_param(0);
-  EXPECT_THAT(std::string(DecodeStatus(request).message()),
-              HasSubstr("got 0"));
+  EXPECT_THAT(std::string(DecodeStatus(request).message()), HasSubstr("got 0"));
   request = SequenceRequest(/*is_start=*/true);
   request.mutable_inputs()->RemoveLast();
   request.mutable_raw_input_contents()->RemoveLast();

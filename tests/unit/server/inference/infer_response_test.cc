@@ -78,9 +78,9 @@ TEST_F(InferResponseTest, OutputsAndBytesAreInTheOrderThatWasAskedFor) {
                       response.outputs(i).datatype());
     sizes.push_back(response.raw_output_contents(i).size());
   }
-  EXPECT_THAT(outputs, ElementsAre("top_probabilities FP32",
-                                   "top_indices INT32", "weights FP32",
-                                   "LSE FP32", "Y FP16"));
+  EXPECT_THAT(outputs,
+              ElementsAre("top_probabilities FP32", "top_indices INT32",
+                          "weights FP32", "LSE FP32", "Y FP16"));
   EXPECT_THAT(sizes, ElementsAre(16, 16, 32, 8, 12));
   EXPECT_THAT(response.outputs(0).shape(), ElementsAre(1, 2, 1, 2));
   EXPECT_THAT(response.outputs(2).shape(), ElementsAre(1, 2, 1, 4));
@@ -103,15 +103,14 @@ TEST_F(InferResponseTest, EmptyOutputsKeepTheirEntries) {
   ASSERT_TRUE(response.ParseFromString(
       Join(EncodeInferResponse(Finished(/*q_len=*/0), kAllBackwards))));
   EXPECT_EQ(response.outputs_size(), 5);
-  EXPECT_THAT(response.raw_output_contents(),
-              ElementsAre("", "", "", "", ""));
+  EXPECT_THAT(response.raw_output_contents(), ElementsAre("", "", "", "", ""));
 }
 
 TEST_F(InferResponseTest, StreamWrapsIt) {
   const AttendOutcome outcome = Finished();
   ModelStreamInferResponse response;
-  ASSERT_TRUE(response.ParseFromString(Join(EncodeStreamInferResponse(
-      EncodeInferResponse(outcome, kAllBackwards)))));
+  ASSERT_TRUE(response.ParseFromString(Join(
+      EncodeStreamInferResponse(EncodeInferResponse(outcome, kAllBackwards)))));
   EXPECT_EQ(response.error_message(), "");
   EXPECT_EQ(response.infer_response().SerializeAsString(),
             Join(EncodeInferResponse(outcome, kAllBackwards)));

@@ -19,7 +19,9 @@ class ModelStatisticsTest : public testing::Test {
     std::vector<AttentionTaskPtr> tasks;
     std::vector<Engine::Submission> submissions;
     absl::BlockingCounter left(count);
-    const AttentionCase c = MakeCase({.batch_size = 2});
+    CaseOptions options;
+    options.batch_size = 2;
+    const AttentionCase c = MakeCase(options);
     for (int i = 0; i < count; ++i) {
       AttentionTaskPtr task = *runner_.engine().Prepare(c.plan, {});
       CopyInputs(c, *task);
