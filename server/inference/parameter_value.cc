@@ -64,7 +64,7 @@ absl::StatusOr<int64_t> ToInt64(std::string_view name,
 
 absl::StatusOr<int64_t> ToCount(std::string_view name,
                                 const InferParameter& value, int64_t max) {
-  const absl::StatusOr<int64_t> number = ToInt64(name, value);
+  absl::StatusOr<int64_t> number = ToInt64(name, value);
   if (!number.ok() || (*number >= 0 && *number <= max)) return number;
   return InvalidParameter(name, absl::StrCat("must be from 0 to ", max),
                           absl::StrCat(*number));
