@@ -62,8 +62,7 @@ void AppendMessage(int field_number, Reply message, Reply& reply) {
 
 void AppendBorrowed(int field_number, ReplyChunk chunk, Reply& reply) {
   AppendText(FieldPrefix(field_number, chunk.data_bytes), reply);
-  // An empty chunk would read as a text.
-  if (chunk.data_bytes > 0) reply.push_back(std::move(chunk));
+  reply.push_back(std::move(chunk));
 }
 
 }  // namespace attn

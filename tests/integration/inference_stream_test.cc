@@ -69,23 +69,33 @@ TEST_F(InferenceStreamTest, OnDemandTheFirstErrorIsTheStatus) {
   EXPECT_TRUE(Stream({Numbered(0)}).status.ok()) << "the server lives on";
 }
 
-TEST_F(InferenceStreamTest, FailedStreamEndsThoughItsClientSaysNothingMore) {
+// A worker that has nothing to do waits so long for company.
+class WaitingStreamTest : public InferenceFixture {
+ protected:
+  WaitingStreamTest() : InferenceFixture({"--max-batch-delay", "200ms"}) {}
+};
+
+TEST_F(WaitingStreamTest, LateFailureEndsTheStreamThoughItsClientIsSilent) {
   grpc::ClientContext context;
   context.AddMetadata("triton_grpc_error", "true");
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::seconds(20));
   const auto stream = stub_->ModelStreamInfer(&context);
-  ASSERT_TRUE(stream->Write(Bad(0)));
+  InferRequest late = Numbered(0);
+  Set("timeout", int64_t{50'000}, late);
+  ASSERT_TRUE(stream->Write(late));
   StreamResponse response;
   EXPECT_FALSE(stream->Read(&response)) << "without WritesDone";
-  EXPECT_EQ(stream->Finish().error_code(), StatusCode::INVALID_ARGUMENT);
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(ReasonIn(status), "") << "admitted, and expired later";
 }
 
 TEST_F(InferenceStreamTest, CancelledStreamFreesItsRequests) {
   {
     grpc::ClientContext context;
     const auto stream = stub_->ModelStreamInfer(&context);
-    for (int i = 0; i < 50; ++i) stream->Write(Numbered(i, 20000));
+    for (int i = 0; i < 20; ++i) stream->Write(Numbered(i, 20000));
     context.TryCancel();
     EXPECT_EQ(stream->Finish().error_code(), StatusCode::CANCELLED);
   }

@@ -109,11 +109,13 @@ TEST(InferInputsTest, FloatsInPiecesAreJoined) {
   const std::string unpacked = std::string(1, (6 << 3) | 5) + Raw({-3.0F});
   ModelInferRequest request = TypedRequest();
   ModelInferRequest::InferInputTensor& query = *request.mutable_inputs(0);
-  const std::string contents = first.SerializeAsString() + unpacked;
-  std::string field = std::string(1, (5 << 3) | 2) +
-                      static_cast<char>(contents.size()) + contents;
-  // An unknown field keeps the bytes as they are.
-  std::string rest = query.SerializeAsString() + field;
+  InferTensorContents last;
+  last.add_fp32_contents(7);
+  const std::string contents =
+      first.SerializeAsString() + unpacked + last.SerializeAsString();
+  const std::string field = std::string(1, (5 << 3) | 2) +
+                            static_cast<char>(contents.size()) + contents;
+  const std::string rest = query.SerializeAsString() + field;
   ModelInferRequest others = request;
   others.mutable_inputs()->DeleteSubrange(0, 1);
   const InferMessage message(std::string(1, (5 << 3) | 2) +
@@ -121,9 +123,10 @@ TEST(InferInputsTest, FloatsInPiecesAreJoined) {
                              others.SerializeAsString());
   const DecodedInfer decoded = message.Decode();
   ASSERT_TRUE(decoded.request.status.ok()) << decoded.request.status;
-  EXPECT_EQ(BytesAt(decoded, decoded.request.places.query), Raw({0.5F, -3.0F}));
-  EXPECT_EQ(decoded.request.spec.query.data_bytes, 8);
-  EXPECT_EQ(decoded.bytes.size(), message.bytes().size() + 8);
+  EXPECT_EQ(BytesAt(decoded, decoded.request.places.query),
+            Raw({0.5F, -3.0F, 7.0F}));
+  EXPECT_EQ(decoded.request.spec.query.data_bytes, 12);
+  EXPECT_EQ(decoded.bytes.size(), message.bytes().size() + 12);
 }
 
 TEST(InferInputsTest, EveryTypedFieldIsItsDatatypesRawForm) {

@@ -127,6 +127,22 @@ TEST(InferRequestTest, LongIdIsRefusedAndEchoedInPart) {
   EXPECT_TRUE(decoded.has_model);
 }
 
+TEST(InferRequestTest, UndecodableRequestKeepsAnIdThatCanBeEchoed) {
+  const auto echo = [](const std::string& id) {
+    ModelInferRequest request;
+    request.set_id(id);
+    // Field 2, model_version, is no text.
+    const InferMessage message(request.SerializeAsString() + "\x12\x01\xff");
+    const DecodedInfer decoded = message.Decode();
+    EXPECT_EQ(decoded.request.status.message(),
+              "the message cannot be decoded");
+    return decoded.request.request_id;
+  };
+  google::protobuf::SetLogHandler(nullptr);
+  EXPECT_EQ(echo("id-7"), "id-7");
+  EXPECT_EQ(echo("\xff"), "");
+}
+
 TEST(InferRequestTest, WithoutNamesAllDeclaredOutputsCome) {
   ModelInferRequest request = RawRequest();
   const InferMessage plain(request);
