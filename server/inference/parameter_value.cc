@@ -15,6 +15,19 @@ namespace attn {
 
 using inference::InferParameter;
 
+namespace {
+
+// What is beyond every float becomes infinite, for validation to refuse.
+float Narrowed(double value) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (value > kLargest) return kInfinity;
+  if (value < -kLargest) return -kInfinity;
+  return static_cast<float>(value);
+}
+
+}  // namespace
+
 absl::Status InvalidParameter(std::string_view name, std::string_view rule,
                               std::string_view found) {
   return InvalidOption(absl::StrCat("parameters.", std::string(name)), rule,
@@ -75,7 +88,7 @@ absl::StatusOr<float> ToFloat(std::string_view name,
   float number = 0;
   switch (value.parameter_choice_case()) {
     case InferParameter::kDoubleParam:
-      return static_cast<float>(value.double_param());
+      return Narrowed(value.double_param());
     case InferParameter::kInt64Param:
       return static_cast<float>(value.int64_param());
     case InferParameter::kUint64Param:

@@ -162,6 +162,8 @@ TEST(InferParametersTest, NumbersComeInEveryTypeThatHoldsThem) {
        {Number(1), Int(1), unsigned_one, Text("1"), Text("1.0")}) {
     EXPECT_EQ(Decode("scale", one).spec.params.scale, 1.0F);
   }
+  EXPECT_EQ(Decode("scale", Number(-1e300)).spec.params.scale,
+            -std::numeric_limits<float>::infinity());
   for (const InferParameter& one : {Int(1), unsigned_one, Text("1")}) {
     EXPECT_EQ(Decode("left_window", one).spec.params.left_window, 1);
     EXPECT_EQ(Decode("priority", one).priority, Priority::kHigh);
