@@ -31,7 +31,8 @@ absl::Status TooManyEntries(std::string_view field) {
       "more");
 }
 
-// Where an input's description and place go; null for kv_lengths.
+// Where an input's description and place go. kv_lengths has none: it becomes
+// numbers.
 struct Slot {
   std::string_view name;
   TensorSpec RequestSpec::*spec;

@@ -286,13 +286,10 @@ absl::Status ReadParameters(const inference::ModelInferRequest& request,
                             Model model, DecodedRequest& decoded,
                             InferOptions& options) {
   // Sorted, so that the same request gets the same answer.
-  const std::map<std::string_view, const InferParameter*> parameters = [&] {
-    std::map<std::string_view, const InferParameter*> sorted;
-    for (const auto& [name, value] : request.parameters()) {
-      sorted.emplace(name, &value);
-    }
-    return sorted;
-  }();
+  std::map<std::string_view, const InferParameter*> parameters;
+  for (const auto& [name, value] : request.parameters()) {
+    parameters.emplace(name, &value);
+  }
   for (const auto& [name, value] : parameters) {
     ATTN_RETURN_IF_ERROR(
         ReadParameter({name, *value, decoded, options}, model));

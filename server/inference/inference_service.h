@@ -27,28 +27,29 @@ struct ServiceWith<Service, Method, Others...> {
 
 // CallbackService with two raw methods; spelled out, since raw and typed
 // handlers of a stream exclude each other.
-using Inference = inference::GRPCInferenceService;
-using InferenceServiceBase =
-    ServiceWith<Inference::Service, Inference::WithRawCallbackMethod_ModelInfer,
-                Inference::WithRawCallbackMethod_ModelStreamInfer,
-                Inference::WithCallbackMethod_ServerLive,
-                Inference::WithCallbackMethod_ServerReady,
-                Inference::WithCallbackMethod_ModelReady,
-                Inference::WithCallbackMethod_ServerMetadata,
-                Inference::WithCallbackMethod_ModelMetadata,
-                Inference::WithCallbackMethod_ModelConfig,
-                Inference::WithCallbackMethod_ModelStatistics,
-                Inference::WithCallbackMethod_RepositoryIndex,
-                Inference::WithCallbackMethod_RepositoryModelLoad,
-                Inference::WithCallbackMethod_RepositoryModelUnload,
-                Inference::WithCallbackMethod_SystemSharedMemoryStatus,
-                Inference::WithCallbackMethod_SystemSharedMemoryRegister,
-                Inference::WithCallbackMethod_SystemSharedMemoryUnregister,
-                Inference::WithCallbackMethod_CudaSharedMemoryStatus,
-                Inference::WithCallbackMethod_CudaSharedMemoryRegister,
-                Inference::WithCallbackMethod_CudaSharedMemoryUnregister,
-                Inference::WithCallbackMethod_TraceSetting,
-                Inference::WithCallbackMethod_LogSettings>::Type;
+using InferenceProtocol = inference::GRPCInferenceService;
+using InferenceServiceBase = ServiceWith<
+    InferenceProtocol::Service,
+    InferenceProtocol::WithRawCallbackMethod_ModelInfer,
+    InferenceProtocol::WithRawCallbackMethod_ModelStreamInfer,
+    InferenceProtocol::WithCallbackMethod_ServerLive,
+    InferenceProtocol::WithCallbackMethod_ServerReady,
+    InferenceProtocol::WithCallbackMethod_ModelReady,
+    InferenceProtocol::WithCallbackMethod_ServerMetadata,
+    InferenceProtocol::WithCallbackMethod_ModelMetadata,
+    InferenceProtocol::WithCallbackMethod_ModelConfig,
+    InferenceProtocol::WithCallbackMethod_ModelStatistics,
+    InferenceProtocol::WithCallbackMethod_RepositoryIndex,
+    InferenceProtocol::WithCallbackMethod_RepositoryModelLoad,
+    InferenceProtocol::WithCallbackMethod_RepositoryModelUnload,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryStatus,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryRegister,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryUnregister,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryStatus,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryRegister,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryUnregister,
+    InferenceProtocol::WithCallbackMethod_TraceSetting,
+    InferenceProtocol::WithCallbackMethod_LogSettings>::Type;
 
 // Thread-safe. Must outlive the grpc::Server that it is registered with.
 class InferenceService final : public InferenceServiceBase {

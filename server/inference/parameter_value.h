@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -13,10 +14,11 @@
 
 namespace attn {
 
-// A name on the wire and its number. All below: INVALID_ARGUMENT for
-// "parameters.<name>" where the parameter is none such.
+// What a string stands for.
 using EnumName = std::pair<std::string_view, int32_t>;
 
+// Each of these: INVALID_ARGUMENT for "parameters.<name>" where the value is
+// none such.
 absl::StatusOr<bool> ToBool(std::string_view name,
                             const inference::InferParameter& value);
 absl::StatusOr<int64_t> ToInt64(std::string_view name,

@@ -1,5 +1,6 @@
 // ModelInfer on the real server: the bytes that AttentionService answers, every
 // refusal, and statistics that add up.
+#include <cstring>
 #include <thread>
 
 #include "gmock/gmock.h"
