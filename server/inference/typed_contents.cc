@@ -65,12 +65,6 @@ bool HasFixedWidth(DataType dtype) {
   return dtype == DataType::kF32 || dtype == DataType::kF64;
 }
 
-// Integers may grow eightfold when parsed; none of ours is that long.
-bool IsTooLong(DataType dtype, size_t size) {
-  return (dtype == DataType::kI32 || dtype == DataType::kI64) &&
-         size > kMaxSmallBytes;
-}
-
 std::string PathOf(std::string_view name) {
   return absl::StrCat("inputs.", std::string(name), ".contents");
 }
@@ -79,17 +73,21 @@ std::string PathOf(std::string_view name) {
 absl::StatusOr<RawPlace> Join(const FragmentedBytes& message,
                               const std::vector<ByteRange>& contents,
                               std::string_view name, DataType dtype) {
+  int64_t size = 0;
+  for (const ByteRange& range : contents) size += range.size;
+  // Before admission, and integers grow eightfold when parsed.
+  if (size > static_cast<int64_t>(kMaxSmallBytes)) {
+    return InvalidTensor(
+        PathOf(name),
+        absl::StrCat("must have at most ", kMaxSmallBytes,
+                     " bytes, or be one packed field of floats"),
+        absl::StrCat(size));
+  }
   std::string text;
   for (const ByteRange& range : contents) {
     const size_t start = text.size();
     text.resize(start + static_cast<size_t>(range.size));
     message.CopyTo(range, text.data() + start);
-  }
-  if (IsTooLong(dtype, text.size())) {
-    return InvalidTensor(PathOf(name),
-                         absl::StrCat("must have at most ", kMaxSmallBytes,
-                                      " bytes of integers"),
-                         absl::StrCat(text.size()));
   }
   InferTensorContents parsed;
   if (!parsed.ParseFromString(text)) return Undecodable();

@@ -1,7 +1,7 @@
 // Tensors that come by value (InferTensorContents) instead of raw. Elements of
 // 4 and 8 bytes that lie in one packed field are used where they are, since
-// that is the raw form; others are joined into memory of their own, bounded by
-// the message's.
+// that is the raw form; others are joined into memory of their own and may be
+// no longer than other small fields.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ struct RawPlace {
 
 // `contents`: every InferTensorContents of one input, which protobuf merges.
 // INVALID_ARGUMENT for "inputs.<name>.contents" where they are not of `dtype`
-// alone, or cannot be decoded.
+// alone, cannot be decoded, or are too long to be joined.
 absl::StatusOr<RawPlace> PlaceContents(const FragmentedBytes& message,
                                        const std::vector<ByteRange>& contents,
                                        std::string_view name, DataType dtype);

@@ -166,6 +166,19 @@ TEST(InferInputsTest, ContentsMustBeOfTheirDatatype) {
             "got field 7");
 }
 
+TEST(InferInputsTest, OnlyPackedFloatsMayBeLong) {
+  constexpr int kTooMany = (4 << 20) + 1;
+  ModelInferRequest request = TypedRequest();
+  auto& query = *request.mutable_inputs(0);
+  query.mutable_contents()->mutable_fp32_contents()->Resize(kTooMany, 1);
+  EXPECT_TRUE(DecodeStatus(request).ok());
+  query.set_datatype("BOOL");
+  query.mutable_contents()->Clear();
+  query.mutable_contents()->mutable_bool_contents()->Resize(kTooMany, true);
+  EXPECT_THAT(RefusalOf(request),
+              HasSubstr("inputs.Q.contents must have at most 4194304 bytes"));
+}
+
 TEST(InferInputsTest, MissingBytesAreLeftToTheRulesOfTensors) {
   const InferMessage message(TypedRequest());
   const DecodedInfer decoded = message.Decode();
