@@ -1,5 +1,6 @@
 #include "server/attend_flow.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -47,15 +48,24 @@ AttendFlow::AttendFlow(const AttendContext& context, const Arrival& arrival)
 
 void AttendFlow::Run(FragmentedBytes& bytes, ByteRange range, Done done) {
   const TimePoint start = context_.clock.Now();
-  DecodedRequest decoded =
-      DecodeRequest({bytes, context_.shared_memory}, range);
+  RunDecoded(bytes, DecodeRequest({bytes, context_.shared_memory}, range),
+             start, std::move(done));
+}
+
+void AttendFlow::RunDecoded(const FragmentedBytes& bytes,
+                            DecodedRequest decoded, TimePoint start,
+                            Done done) {
   absl::StatusOr<AttentionTaskPtr> task = Prepare(bytes, decoded);
   if (!task.ok()) {
     Refuse(task.status(), std::move(decoded.request_id), done);
     return;
   }
-  context_.metrics.MessageReceived(context_.clock.Now() - start);
-  Submit(*task, std::move(decoded.request_id), std::move(done));
+  const Duration receive_time = context_.clock.Now() - start;
+  context_.metrics.MessageReceived(receive_time);
+  Submit({.request_id = std::move(decoded.request_id),
+          .task = *std::move(task),
+          .receive_time = receive_time},
+         std::move(done));
 }
 
 absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
@@ -65,10 +75,9 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
   ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
                         ValidateRequest(decoded.spec, context_.limits));
   ATTN_RETURN_IF_ERROR(TakeReply(plan));
-  ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,
-                        context_.engine.Prepare(
-                            std::move(plan), {.priority = decoded.priority,
-                                              .deadline = arrival_.deadline}));
+  ATTN_ASSIGN_OR_RETURN(
+      AttentionTaskPtr task,
+      context_.engine.Prepare(std::move(plan), OptionsOf(decoded)));
   CopyTensors(bytes, decoded.places, *task);
   return task;
 }
@@ -76,21 +85,44 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
 absl::StatusOr<AttentionTaskPtr> AttendFlow::PrepareOnSession(
     const FragmentedBytes& bytes, const DecodedRequest& decoded) {
   const SessionTarget& target = *decoded.session;
-  ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
-                        context_.sessions.Use(target.session_id));
+  ATTN_ASSIGN_OR_RETURN(const SessionPtr session, SessionOf(target));
   const TaskRequest request{
       .limits = context_.limits,
-      .options = {.priority = decoded.priority, .deadline = arrival_.deadline},
+      .options = OptionsOf(decoded),
       .check_reply =
           [this](const AttentionPlan& plan) { return TakeReply(plan); },
       .copy_inputs =
           [&](AttentionTask& task) {
             CopyTensors(bytes, decoded.places, task);
           }};
-  return PrepareSessionTask(
-      context_.engine,
-      MakeSessionCall(*session, target, bytes, decoded.spec, decoded.places),
-      request);
+  ATTN_ASSIGN_OR_RETURN(
+      AttentionTaskPtr task,
+      PrepareSessionTask(context_.engine,
+                         MakeSessionCall(*session, target, bytes, decoded.spec,
+                                         decoded.places),
+                         request));
+  // Only now: what was refused has neither begun nor ended a session.
+  if (target.start.has_value()) {
+    ATTN_RETURN_IF_ERROR(context_.sessions.Replace(session));
+  }
+  if (target.ends) ending_session_ = session;
+  return task;
+}
+
+absl::StatusOr<SessionPtr> AttendFlow::SessionOf(const SessionTarget& target) {
+  return target.start.has_value()
+             ? context_.sessions.Build(target.session_id, *target.start)
+             : context_.sessions.Use(target.session_id);
+}
+
+SubmitOptions AttendFlow::OptionsOf(const DecodedRequest& decoded) const {
+  SubmitOptions options{.priority = decoded.priority,
+                        .deadline = arrival_.deadline};
+  if (decoded.timeout > Duration::zero()) {
+    options.deadline =
+        std::min(options.deadline, arrival_.received + decoded.timeout);
+  }
+  return options;
 }
 
 absl::Status AttendFlow::TakeReply(const AttentionPlan& plan) {
@@ -104,24 +136,24 @@ void AttendFlow::Refuse(absl::Status status, std::string request_id,
   done({.status = std::move(status), .request_id = std::move(request_id)});
 }
 
-void AttendFlow::Submit(const AttentionTaskPtr& task, std::string request_id,
-                        Done done) {
+void AttendFlow::Submit(AttendOutcome accepted, Done done) {
+  const AttentionTaskPtr task = accepted.task;
   {
     absl::MutexLock lock(&mutex_);
     task_ = task;
   }
   auto finish = [self = shared_from_this(), done = std::move(done),
-                 request_id = std::move(request_id)](AttentionTask&) mutable {
-    AttentionTaskPtr finished;
+                 outcome = std::move(accepted)](AttentionTask&) mutable {
     {
       absl::MutexLock lock(&self->mutex_);
-      finished = std::exchange(self->task_, nullptr);
+      self->task_ = nullptr;
     }
-    Report(self->context_, finished->status());
-    AttendOutcome outcome{.status = finished->status(),
-                          .request_id = std::move(request_id)};
+    outcome.status = outcome.task->status();
+    Report(self->context_, outcome.status);
+    if (outcome.status.ok() && self->ending_session_ != nullptr) {
+      self->context_.sessions.End(self->ending_session_);
+    }
     outcome.total_time = self->context_.clock.Now() - self->arrival_.received;
-    outcome.task = std::move(finished);
     done(std::move(outcome));
   };
   if (arrival_.together != nullptr && task->plan().has_session) {

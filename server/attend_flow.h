@@ -75,6 +75,11 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
   // returns.
   void Run(FragmentedBytes& bytes, ByteRange range, Done done);
 
+  // The same for a request that was decoded since `start`, whatever message it
+  // came in.
+  void RunDecoded(const FragmentedBytes& bytes, DecodedRequest decoded,
+                  TimePoint start, Done done);
+
   // The client left. Before, during or after Run.
   void Cancel();
 
@@ -83,12 +88,16 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
                                            const DecodedRequest& decoded);
   absl::StatusOr<AttentionTaskPtr> PrepareOnSession(
       const FragmentedBytes& bytes, const DecodedRequest& decoded);
+  absl::StatusOr<SessionPtr> SessionOf(const SessionTarget& target);
+  SubmitOptions OptionsOf(const DecodedRequest& decoded) const;
   absl::Status TakeReply(const AttentionPlan& plan);
   void Refuse(absl::Status status, std::string request_id, const Done& done);
-  void Submit(const AttentionTaskPtr& task, std::string request_id, Done done);
+  // `accepted`: what is known of the outcome by then.
+  void Submit(AttendOutcome accepted, Done done);
 
   const AttendContext& context_;
   const Arrival arrival_;
+  SessionPtr ending_session_;  // Constant once submitted.
 
   absl::Mutex mutex_;
   bool is_cancelled_ ABSL_GUARDED_BY(mutex_) = false;

@@ -19,6 +19,7 @@
 #include "server/attention_service.h"
 #include "server/health_service.h"
 #include "server/http_endpoint.h"
+#include "server/inference/inference_service.h"
 #include "server/listen_address.h"
 #include "server/memory_socket.h"
 #include "server/session_service.h"
@@ -155,6 +156,9 @@ class WiredServer final : public AttentionServer {
   std::unique_ptr<AttendContext> context_;
   std::unique_ptr<AttentionService> attention_;
   std::unique_ptr<SessionService> sessions_;
+  ModelStatistics model_statistics_;
+  std::unique_ptr<InferenceContext> inference_context_;
+  std::unique_ptr<InferenceService> inference_;
   std::unique_ptr<HealthService> health_;
   std::unique_ptr<HttpEndpoint> http_;
   std::unique_ptr<grpc::Server> grpc_server_;
@@ -206,6 +210,16 @@ void WiredServer::MakeEngine() {
                     .limits = {.max_reply_bytes = config_.max_reply_bytes}});
   attention_ = std::make_unique<AttentionService>(*context_);
   sessions_ = std::make_unique<SessionService>(*context_);
+  inference_context_ = std::make_unique<InferenceContext>(InferenceContext{
+      .attend = *context_,
+      .statistics = model_statistics_,
+      .is_ready = [this] { return is_ready_.load(); },
+      .limits = {.max_queue_tasks = config_.max_queue_tasks,
+                 .max_batch_delay = config_.max_batch_delay,
+                 .max_sessions = config_.max_sessions,
+                 .session_idle_ttl = config_.session_idle_ttl}});
+  inference_ =
+      std::make_unique<InferenceService>(*inference_context_, ServerVersion());
   health_ = std::make_unique<HealthService>(*metrics_, clock_);
 }
 
@@ -265,6 +279,7 @@ absl::Status WiredServer::ListenGrpc() {
           .Resize(static_cast<size_t>(options_.max_pool_bytes)));
   builder.RegisterService(attention_.get());
   builder.RegisterService(sessions_.get());
+  builder.RegisterService(inference_.get());
   builder.RegisterService(health_.get());
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr) {

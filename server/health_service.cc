@@ -119,7 +119,8 @@ namespace {
 
 constexpr std::string_view kLiveness = "liveness";
 constexpr std::string_view kFollowers[] = {
-    "", "readiness", "attn.v1.AttentionService", "attn.v1.SessionService"};
+    "", "readiness", "attn.v1.AttentionService", "attn.v1.SessionService",
+    "inference.GRPCInferenceService"};
 
 }  // namespace
 

@@ -3,9 +3,10 @@
 // while the rest drains nor end open Watch streams, for which gRPC's Shutdown
 // waits.
 //
-// It answers for "" and "readiness", "attn.v1.AttentionService" and
-// "attn.v1.SessionService", which follow SetServing, and for "liveness", which
-// serves as long as the process answers at all.
+// It answers for "" and "readiness", "attn.v1.AttentionService",
+// "attn.v1.SessionService" and "inference.GRPCInferenceService", which follow
+// SetServing, and for "liveness", which serves as long as the process answers
+// at all.
 #pragma once
 
 #include <map>

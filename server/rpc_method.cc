@@ -6,6 +6,7 @@ namespace {
 constexpr std::string_view kAttention = "attn.v1.AttentionService";
 constexpr std::string_view kSession = "attn.v1.SessionService";
 constexpr std::string_view kHealth = "grpc.health.v1.Health";
+constexpr std::string_view kInference = "inference.GRPCInferenceService";
 
 // In the order of RpcMethod.
 constexpr std::array<RpcMethodFacts, kNumRpcMethods> kMethods{{
@@ -23,6 +24,26 @@ constexpr std::array<RpcMethodFacts, kNumRpcMethods> kMethods{{
     {kSession, "ImportSession", "client_stream", false},
     {kHealth, "Check", "unary", false},
     {kHealth, "Watch", "server_stream", false},
+    {kInference, "ServerLive", "unary", false},
+    {kInference, "ServerReady", "unary", false},
+    {kInference, "ModelReady", "unary", false},
+    {kInference, "ServerMetadata", "unary", false},
+    {kInference, "ModelMetadata", "unary", false},
+    {kInference, "ModelInfer", "unary", true},
+    {kInference, "ModelStreamInfer", "bidi_stream", true},
+    {kInference, "ModelConfig", "unary", false},
+    {kInference, "ModelStatistics", "unary", false},
+    {kInference, "RepositoryIndex", "unary", false},
+    {kInference, "RepositoryModelLoad", "unary", false},
+    {kInference, "RepositoryModelUnload", "unary", false},
+    {kInference, "SystemSharedMemoryStatus", "unary", false},
+    {kInference, "SystemSharedMemoryRegister", "unary", false},
+    {kInference, "SystemSharedMemoryUnregister", "unary", false},
+    {kInference, "CudaSharedMemoryStatus", "unary", false},
+    {kInference, "CudaSharedMemoryRegister", "unary", false},
+    {kInference, "CudaSharedMemoryUnregister", "unary", false},
+    {kInference, "TraceSetting", "unary", false},
+    {kInference, "LogSettings", "unary", false},
 }};
 
 constexpr std::array<std::string_view, kNumGrpcCodes> kCodeNames{

@@ -21,8 +21,28 @@ enum class RpcMethod {
   kImportSession,
   kHealthCheck,
   kHealthWatch,
+  kServerLive,
+  kServerReady,
+  kModelReady,
+  kServerMetadata,
+  kModelMetadata,
+  kModelInfer,
+  kModelStreamInfer,
+  kModelConfig,
+  kModelStatistics,
+  kRepositoryIndex,
+  kRepositoryModelLoad,
+  kRepositoryModelUnload,
+  kSystemSharedMemoryStatus,
+  kSystemSharedMemoryRegister,
+  kSystemSharedMemoryUnregister,
+  kCudaSharedMemoryStatus,
+  kCudaSharedMemoryRegister,
+  kCudaSharedMemoryUnregister,
+  kTraceSetting,
+  kLogSettings,
 };
-inline constexpr int kNumRpcMethods = 14;
+inline constexpr int kNumRpcMethods = 34;
 
 struct RpcMethodFacts {
   std::string_view service;  // "attn.v1.AttentionService"

@@ -1,19 +1,24 @@
 #include "server/stream_call.h"
 
 #include <utility>
-#include <vector>
 
 #include "core/base/error.h"
+#include "grpcpp/server_context.h"
 #include "server/byte_buffer.h"
+#include "server/grpc_status.h"
 #include "server/unary_calls.h"
 
 namespace attn {
 
-AttendStreamCall::AttendStreamCall(const AttendContext& context,
-                                   grpc::CallbackServerContext& call)
+StreamCall::StreamCall(const AttendContext& context, RpcMethod method,
+                       grpc::CallbackServerContext& call, Order order)
     : context_(context),
+      call_(call),
       deadline_(DeadlineOf(call, context.clock)),
-      recorder_(context.metrics, RpcMethod::kAttendStream, context.clock) {
+      order_(order),
+      recorder_(context.metrics, method, context.clock) {}
+
+void StreamCall::StartReading() {
   Next next;
   {
     absl::MutexLock lock(&mutex_);
@@ -22,12 +27,18 @@ AttendStreamCall::AttendStreamCall(const AttendContext& context,
   Do(next);
 }
 
-AttendStreamCall::Next AttendStreamCall::Decide() {
+StreamCall::Next StreamCall::Decide() {
   Next next;
-  const size_t in_flight = flows_.size() + results_.size();
-  if (is_broken_) results_.clear();
-  if (!is_reading_ && !reads_ended_ && !is_broken_ &&
-      in_flight < kMaxInFlight && unsent_bytes_ < kMaxUnsentBytes) {
+  if (is_finished_) return next;
+  const bool is_ending = is_broken_ || !end_status_.ok();
+  if (is_ending) {
+    results_.clear();
+    early_results_.clear();
+  }
+  const size_t in_flight =
+      flows_.size() + early_results_.size() + results_.size();
+  if (!is_reading_ && !reads_ended_ && !is_ending && in_flight < kMaxInFlight &&
+      unsent_bytes_ < kMaxUnsentBytes) {
     next.read = is_reading_ = true;
   }
   if (!is_writing_ && !results_.empty()) {
@@ -36,22 +47,30 @@ AttendStreamCall::Next AttendStreamCall::Decide() {
     results_.pop_front();
     unsent_bytes_ -= static_cast<int64_t>(outgoing_.Length());
   }
-  const bool is_idle = !is_reading_ && !is_writing_ && flows_.empty();
-  if (is_idle && (reads_ended_ || is_broken_) && !is_finished_) {
+  // A stream that failed does not wait for what the client sends next.
+  const bool is_idle =
+      !is_writing_ && flows_.empty() && (!is_reading_ || !end_status_.ok());
+  if (is_idle && (reads_ended_ || is_ending)) {
     next.finish = is_finished_ = true;
-    recorder_.Finish(is_broken_ ? grpc::CANCELLED : grpc::OK);
+    next.status =
+        is_broken_ ? absl::CancelledError("the client left") : end_status_;
+    recorder_.Finish(static_cast<int>(next.status.code()));
   }
   return next;
 }
 
-void AttendStreamCall::Do(const Next& next) {
+void StreamCall::Do(const Next& next) {
   if (next.read) StartRead(&incoming_);
   if (next.write) StartWrite(&outgoing_);
-  if (next.finish) Finish(grpc::Status::OK);
+  if (!next.finish) return;
+  if (const auto pushback = RetryPushback(next.status)) {
+    call_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
+  }
+  Finish(ToGrpcStatus(next.status));
 }
 
-void AttendStreamCall::OnReadDone(bool ok) {
-  if (ok) RunMessage();
+void StreamCall::OnReadDone(bool ok) {
+  if (ok) RunIncoming();
   Next next;
   {
     absl::MutexLock lock(&mutex_);
@@ -62,56 +81,81 @@ void AttendStreamCall::OnReadDone(bool ok) {
   Do(next);
 }
 
-void AttendStreamCall::RunMessage() {
+void StreamCall::RunIncoming() {
   ReceivedMessage message(incoming_);
   incoming_.Clear();
-  const int64_t bytes = message.bytes().size();
   auto flow = std::make_shared<AttendFlow>(
       context_, AttendFlow::Arrival{.received = context_.clock.Now(),
                                     .deadline = deadline_});
   uint64_t id = 0;
-  bool is_broken = false;
+  bool is_ending = false;
   {
     absl::MutexLock lock(&mutex_);
-    recorder_.AddRequestBytes(bytes);
+    if (is_finished_) return;
+    recorder_.AddRequestBytes(message.bytes().size());
     id = next_id_++;
     flows_[id] = flow;
-    is_broken = is_broken_;
+    is_ending = is_broken_ || !end_status_.ok();
   }
-  if (is_broken) flow->Cancel();
-  if (bytes > context_.max_request_bytes) {
-    const absl::Status status =
-        TooLarge("the request", static_cast<double>(bytes),
-                 static_cast<double>(context_.max_request_bytes));
-    RecordRefusal(context_, status);
-    return Store(id, {.status = status,
-                      .request_id = DecodeRequest({message.bytes()},
-                                                  message.bytes().whole())
-                                        .request_id});
-  }
-  flow->Run(message.bytes(), message.bytes().whole(),
-            [this, id](const AttendOutcome& outcome) { Store(id, outcome); });
+  if (is_ending) flow->Cancel();
+  RunMessage(message.bytes(), id, *flow);
 }
 
-void AttendStreamCall::Store(uint64_t id, const AttendOutcome& outcome) {
+absl::Status StreamCall::CheckSize(const FragmentedBytes& bytes) const {
+  if (bytes.size() <= context_.max_request_bytes) return absl::OkStatus();
+  return TooLarge("the request", static_cast<double>(bytes.size()),
+                  static_cast<double>(context_.max_request_bytes));
+}
+
+void StreamCall::Store(uint64_t id, Reply result) {
   const TimePoint start = context_.clock.Now();
-  Reply reply = EncodeResult(outcome);
-  const int64_t bytes = ReplySize(reply);
-  grpc::ByteBuffer result = ToByteBuffer(std::move(reply));
+  const int64_t bytes = ReplySize(result);
+  grpc::ByteBuffer buffer = ToByteBuffer(std::move(result));
   Next next;
   {
     absl::MutexLock lock(&mutex_);
     recorder_.AddResponseBytes(bytes);
     recorder_.ObserveSend(context_.clock.Now() - start);
     flows_.erase(id);
-    results_.push_back(std::move(result));
+    early_results_[id].Swap(&buffer);
     unsent_bytes_ += bytes;
+    QueueResults();
     next = Decide();
   }
   Do(next);
 }
 
-void AttendStreamCall::OnWriteDone(bool ok) {
+void StreamCall::QueueResults() {
+  while (!early_results_.empty()) {
+    const auto first = early_results_.begin();
+    if (order_ == Order::kAsTheyCame && first->first != next_result_) return;
+    results_.emplace_back().Swap(&first->second);
+    early_results_.erase(first);
+    ++next_result_;
+  }
+}
+
+void StreamCall::End(uint64_t id, const absl::Status& status) {
+  Flows flows;
+  Next next;
+  {
+    absl::MutexLock lock(&mutex_);
+    flows_.erase(id);
+    if (end_status_.ok()) end_status_ = status;
+    flows = AllFlows();
+    next = Decide();
+  }
+  Do(next);
+  for (const auto& flow : flows) flow->Cancel();
+}
+
+StreamCall::Flows StreamCall::AllFlows() const {
+  Flows flows;
+  for (const auto& [id, flow] : flows_) flows.push_back(flow);
+  return flows;
+}
+
+void StreamCall::OnWriteDone(bool ok) {
   Next next;
   {
     absl::MutexLock lock(&mutex_);
@@ -122,17 +166,39 @@ void AttendStreamCall::OnWriteDone(bool ok) {
   Do(next);
 }
 
-void AttendStreamCall::OnCancel() {
-  std::vector<std::shared_ptr<AttendFlow>> flows;
+void StreamCall::OnCancel() {
+  Flows flows;
   Next next;
   {
     absl::MutexLock lock(&mutex_);
     is_broken_ = true;
-    for (const auto& [id, flow] : flows_) flows.push_back(flow);
+    flows = AllFlows();
     next = Decide();
   }
   Do(next);
   for (const auto& flow : flows) flow->Cancel();
+}
+
+AttendStreamCall::AttendStreamCall(const AttendContext& context,
+                                   grpc::CallbackServerContext& call)
+    : StreamCall(context, RpcMethod::kAttendStream, call,
+                 Order::kAsTheyFinish) {
+  StartReading();
+}
+
+void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
+                                  AttendFlow& flow) {
+  if (const absl::Status status = CheckSize(bytes); !status.ok()) {
+    RecordRefusal(context_, status);
+    return Store(
+        id,
+        EncodeResult(
+            {.status = status,
+             .request_id = DecodeRequest({bytes}, bytes.whole()).request_id}));
+  }
+  flow.Run(bytes, bytes.whole(), [this, id](const AttendOutcome& outcome) {
+    Store(id, EncodeResult(outcome));
+  });
 }
 
 }  // namespace attn

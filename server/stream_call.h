@@ -1,5 +1,7 @@
-// The reactor of AttendStream: many requests on their way at once, results in
-// the order in which they finish. Owns itself until gRPC's OnDone.
+// The reactors of streams: many requests on their way at once. AttendStreamCall
+// here answers in the order in which they finish; ModelInfer's stream
+// (inference/infer_stream_call.h) in the order in which they came. Each owns
+// itself until gRPC's OnDone.
 //
 // Invariants:
 //   1. At most one read and one write are under way.
@@ -8,12 +10,14 @@
 //      does not read is held back by flow control instead of filling our
 //      memory.
 //   3. gRPC is never called with the lock held: it may call back inline.
+//   4. Finish comes after the last flow has ended: they call back.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -23,35 +27,62 @@
 
 namespace attn {
 
-class AttendStreamCall final
+class StreamCall
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   static constexpr size_t kMaxInFlight = 256;
   static constexpr int64_t kMaxUnsentBytes = int64_t{64} << 20;
 
-  AttendStreamCall(const AttendContext& context,
-                   grpc::CallbackServerContext& call);
+  enum class Order { kAsTheyFinish, kAsTheyCame };
+
+  StreamCall(const AttendContext& context, RpcMethod method,
+             grpc::CallbackServerContext& call, Order order);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override { delete this; }
 
+ protected:
+  // Once, when the derived class is made.
+  void StartReading();
+
+  // Runs the request in `bytes`, which live until it returns, and sees to it
+  // that Store, or End, is called once with `id`.
+  virtual void RunMessage(FragmentedBytes& bytes, uint64_t id,
+                          AttendFlow& flow) = 0;
+
+  // RESOURCE_EXHAUSTED for a message beyond --max-request-bytes.
+  absl::Status CheckSize(const FragmentedBytes& bytes) const;
+  // The result of request `id`. Not to be called from elsewhere.
+  void Store(uint64_t id, Reply result);
+  // Request `id` failed, and the stream with it: what is under way is
+  // cancelled, what is unsent is dropped. The first status is the stream's.
+  void End(uint64_t id, const absl::Status& status);
+
+  const AttendContext& context_;
+
  private:
+  using Flows = std::vector<std::shared_ptr<AttendFlow>>;
+
   // What to do next, decided under the lock and done without it.
   struct Next {
     bool read = false;
     bool write = false;
     bool finish = false;
+    absl::Status status{};
   };
 
-  void RunMessage();
-  void Store(uint64_t id, const AttendOutcome& outcome);
+  void RunIncoming();
+  // Moves results whose turn has come to results_.
+  void QueueResults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Flows AllFlows() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(const Next& next);
 
-  const AttendContext& context_;
+  grpc::CallbackServerContext& call_;
   const TimePoint deadline_;
+  const Order order_;
 
   grpc::ByteBuffer incoming_;  // gRPC's while a read is under way.
   grpc::ByteBuffer outgoing_;  // gRPC's while a write is under way.
@@ -62,13 +93,28 @@ class AttendStreamCall final
   // Requests under way. Shared with the engine's callbacks.
   std::map<uint64_t, std::shared_ptr<AttendFlow>> flows_
       ABSL_GUARDED_BY(mutex_);
+  // Results that wait for those of earlier requests, where order matters.
+  std::map<uint64_t, grpc::ByteBuffer> early_results_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_result_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<grpc::ByteBuffer> results_ ABSL_GUARDED_BY(mutex_);
-  int64_t unsent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Of results_.
+  // Of results_ and early_results_.
+  int64_t unsent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_ended_ ABSL_GUARDED_BY(mutex_) = false;
-  bool is_broken_ ABSL_GUARDED_BY(mutex_) = false;  // The client is gone.
+  bool is_broken_ ABSL_GUARDED_BY(mutex_) = false;   // The client is gone.
+  absl::Status end_status_ ABSL_GUARDED_BY(mutex_);  // Of End.
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+class AttendStreamCall final : public StreamCall {
+ public:
+  AttendStreamCall(const AttendContext& context,
+                   grpc::CallbackServerContext& call);
+
+ private:
+  void RunMessage(FragmentedBytes& bytes, uint64_t id,
+                  AttendFlow& flow) override;
 };
 
 }  // namespace attn

@@ -5,8 +5,7 @@
 // protobuf's generated code parses with all of its rules (merging, any order,
 // packed or not), and the places of its tensors' bytes. Pass 2 (CopyTensors)
 // copies those bytes once, after the request was validated and admitted.
-// Out: a reply is a list of chunks, small ones made here and large ones
-// borrowed from the task.
+// Out: a reply (reply.h) whose tensors are borrowed from the task.
 //
 // Works on bytes alone, without gRPC, so that it can be fuzzed.
 #pragma once
@@ -15,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,7 +22,9 @@
 #include "core/attention/request_spec.h"
 #include "core/batching/task.h"
 #include "core/engine/attention_task.h"
+#include "core/kv_cache/session_spec.h"
 #include "server/fragmented_bytes.h"
+#include "server/reply.h"
 #include "server/shared_memory.h"
 
 namespace attn {
@@ -53,7 +55,20 @@ struct SessionTarget {
   std::string session_id = {};
   int64_t layer = 0;
   std::optional<int64_t> expected_length = {};
+  // Begins a session of this spec, in place of a living one of its id.
+  std::optional<KvSpec> start = {};
+  // Deletes the session once the call was answered with OK.
+  bool ends = false;
 };
+
+inline constexpr size_t kMaxRequestIdBytes = 256;
+
+// INVALID_ARGUMENT for the id of a request, `field`, beyond that.
+absl::Status CheckId(std::string_view field, const std::string& id);
+
+// The id as far as it may be echoed, cut between UTF-8 characters: a reply with
+// half of one could not be parsed.
+std::string EchoedId(const std::string& id);
 
 // A length as core counts it. Those beyond any layer's are cut, so that the sum
 // of two stays in int64.
@@ -65,6 +80,9 @@ struct DecodedRequest {
   std::string request_id;
   RequestSpec spec;
   Priority priority = Priority::kUnspecified;
+  // From arrival to the last moment for an answer, beside the call's deadline;
+  // 0: none.
+  Duration timeout{};
   std::optional<SessionTarget> session;
   TensorPlaces places;
 };
@@ -95,30 +113,20 @@ absl::StatusOr<std::vector<ByteRange>> DecodeBatch(
 void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
                  AttentionTask& task);
 
-// A piece of a reply: its own bytes, or borrowed ones that `owner` keeps alive.
-struct ReplyChunk {
-  std::string text{};
-  const std::byte* data = nullptr;  // Null: text.
-  int64_t data_bytes = 0;
-  std::shared_ptr<const void> owner{};
-
-  int64_t size() const {
-    return data == nullptr ? static_cast<int64_t>(text.size()) : data_bytes;
-  }
-};
-using Reply = std::vector<ReplyChunk>;
-
-int64_t ReplySize(const Reply& reply);
-
 // What became of one request.
 struct AttendOutcome {
   absl::Status status{};
   std::string request_id{};
   // The finished task where status is OK. Shared with the reply's chunks.
   AttentionTaskPtr task{};
+  // To decode, check and copy the request in.
+  Duration receive_time{};
   // Message received to now.
   Duration total_time{};
 };
+
+// The shape of the output, in the plan's layout.
+Dims OutputDims(const AttentionPlan& plan);
 
 // An AttendResponse. REQUIRES: outcome.status is OK.
 Reply EncodeResponse(const AttendOutcome& outcome);

@@ -13,8 +13,6 @@
 namespace attn {
 namespace {
 
-constexpr size_t kMaxRequestIdBytes = 256;
-
 // Splits one AttendRequest.
 class RequestSplitter {
  public:
@@ -125,23 +123,9 @@ OutputOptions ReadOutputOptions(const v1::OutputOptions& wire) {
           .top_k = wire.top_k()};
 }
 
-// The id as far as it may be echoed, cut between UTF-8 characters: a reply with
-// half of one could not be parsed.
-std::string EchoedId(const std::string& request_id) {
-  if (request_id.size() <= kMaxRequestIdBytes) return request_id;
-  size_t size = kMaxRequestIdBytes;
-  while (size > 0 && (request_id[size] & 0xc0) == 0x80) --size;
-  return request_id.substr(0, size);
-}
-
 // What the spec has no place for.
 absl::Status CheckEnvelope(const v1::AttendRequest& small) {
-  if (small.request_id().size() > kMaxRequestIdBytes) {
-    return InvalidOption(
-        "request_id",
-        absl::StrCat("must be at most ", kMaxRequestIdBytes, " bytes"),
-        absl::StrCat(small.request_id().size()));
-  }
+  ATTN_RETURN_IF_ERROR(CheckId("request_id", small.request_id()));
   if (!v1::Priority_IsValid(small.priority())) {
     return InvalidOption("priority", "must be an enum number from 0 to 3",
                          absl::StrCat(static_cast<int>(small.priority())));
@@ -226,6 +210,20 @@ absl::Status SplitAppend(const RequestBytes& bytes, DecodedAppend& decoded) {
 }
 
 }  // namespace
+
+absl::Status CheckId(std::string_view field, const std::string& id) {
+  if (id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
+  return InvalidOption(
+      field, absl::StrCat("must be at most ", kMaxRequestIdBytes, " bytes"),
+      absl::StrCat(id.size()));
+}
+
+std::string EchoedId(const std::string& id) {
+  if (id.size() <= kMaxRequestIdBytes) return id;
+  size_t size = kMaxRequestIdBytes;
+  while (size > 0 && (id[size] & 0xc0) == 0x80) --size;
+  return id.substr(0, size);
+}
 
 int64_t ToLength(uint64_t length) {
   constexpr auto kLongest = uint64_t{1} << 62;

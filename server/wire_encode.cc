@@ -4,58 +4,10 @@
 #include "attn/v1/attention.pb.h"
 #include "core/base/error.h"
 #include "core/tensor/shape.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/wire_format_lite.h"
 #include "server/wire_codec.h"
 
 namespace attn {
 namespace {
-
-using google::protobuf::internal::WireFormatLite;
-using google::protobuf::io::CodedOutputStream;
-
-void AppendVarint(uint64_t value, std::string& to) {
-  uint8_t bytes[10];
-  const uint8_t* end = CodedOutputStream::WriteVarint64ToArray(value, bytes);
-  to.append(reinterpret_cast<const char*>(bytes),
-            static_cast<size_t>(end - bytes));
-}
-
-// Tag and length of a length-delimited field.
-std::string Prefix(int field_number, int64_t size) {
-  std::string prefix;
-  AppendVarint(WireFormatLite::MakeTag(
-                   field_number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED),
-               prefix);
-  AppendVarint(static_cast<uint64_t>(size), prefix);
-  return prefix;
-}
-
-// Neighbouring texts become one chunk: fewer slices for gRPC to send.
-void AppendText(std::string text, Reply& reply) {
-  if (text.empty()) return;
-  if (!reply.empty() && reply.back().data == nullptr) {
-    reply.back().text += text;
-  } else {
-    reply.push_back({.text = std::move(text)});
-  }
-}
-
-void AppendReply(Reply part, Reply& reply) {
-  for (ReplyChunk& chunk : part) {
-    if (chunk.data == nullptr) {
-      AppendText(std::move(chunk.text), reply);
-    } else {
-      reply.push_back(std::move(chunk));
-    }
-  }
-}
-
-// `message` as the field of an outer message.
-void AppendMessage(int field_number, Reply message, Reply& reply) {
-  AppendText(Prefix(field_number, ReplySize(message)), reply);
-  AppendReply(std::move(message), reply);
-}
 
 // A tensor's bytes in the task, which the chunk keeps alive.
 struct TensorBytes {
@@ -73,23 +25,12 @@ void AppendTensor(int field_number, const TensorBytes& tensor,
   Reply message;
   AppendText(header.SerializeAsString(), message);
   if (tensor.size > 0) {
-    AppendText(Prefix(v1::Tensor::kDataFieldNumber, tensor.size), message);
-    message.push_back(
-        {.data = tensor.data, .data_bytes = tensor.size, .owner = task});
+    AppendBorrowed(
+        v1::Tensor::kDataFieldNumber,
+        {.data = tensor.data, .data_bytes = tensor.size, .owner = task},
+        message);
   }
   AppendMessage(field_number, std::move(message), reply);
-}
-
-Dims OutputDims(const AttentionPlan& plan) {
-  const Geometry& g = plan.geometry;
-  switch (plan.layout) {
-    case Layout::kBSHD:
-      return {g.batch_size, g.q_len, g.num_q_heads, g.value_head_dim};
-    case Layout::kBSE:
-      return {g.batch_size, g.q_len, g.num_q_heads * g.value_head_dim};
-    default:
-      return {g.batch_size, g.num_q_heads, g.q_len, g.value_head_dim};
-  }
 }
 
 void AppendTop(const AttentionTaskPtr& task, Reply& reply) {
@@ -157,10 +98,16 @@ std::string ClosingFields(const AttendOutcome& outcome) {
 
 }  // namespace
 
-int64_t ReplySize(const Reply& reply) {
-  int64_t size = 0;
-  for (const ReplyChunk& chunk : reply) size += chunk.size();
-  return size;
+Dims OutputDims(const AttentionPlan& plan) {
+  const Geometry& g = plan.geometry;
+  switch (plan.layout) {
+    case Layout::kBSHD:
+      return {g.batch_size, g.q_len, g.num_q_heads, g.value_head_dim};
+    case Layout::kBSE:
+      return {g.batch_size, g.q_len, g.num_q_heads * g.value_head_dim};
+    default:
+      return {g.batch_size, g.num_q_heads, g.q_len, g.value_head_dim};
+  }
 }
 
 Reply EncodeResponse(const AttendOutcome& outcome) {

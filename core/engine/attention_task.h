@@ -114,6 +114,8 @@ class AttentionTask final : public Task {
   const absl::Status& status() const { return status_; }
   const TaskTimes& times() const { return times_; }
   int64_t batch_size() const { return batch_size_; }
+  // Of the batch it ran in, counted from 1; 0: it never ran.
+  int64_t batch_number() const { return batch_number_; }
 
  private:
   friend class Engine;
@@ -169,6 +171,7 @@ class AttentionTask final : public Task {
   absl::Status status_;
   TaskTimes times_;
   int64_t batch_size_ = 0;
+  int64_t batch_number_ = 0;
   std::atomic<int64_t> items_left_{0};
   // Nanoseconds of the clock when the first item started; 0: none has.
   std::atomic<int64_t> start_ns_{0};

@@ -161,6 +161,7 @@ class Engine {
   int64_t in_house_ ABSL_GUARDED_BY(mutex_) = 0;  // Submitted, not done.
   // Counts what workers wait for; for those that spin.
   std::atomic<int64_t> num_events_{0};
+  std::atomic<int64_t> num_batches_{0};  // Formed so far.
 
   std::vector<std::thread> workers_;  // Last: they use everything above.
 };

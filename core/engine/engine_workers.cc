@@ -164,10 +164,12 @@ void Engine::FormBatch() {
   if (!batch.has_value()) return;
   BatchFacts facts{.num_tasks = static_cast<int64_t>(batch->tasks.size()),
                    .closed_by = batch->closed_by};
+  const int64_t batch_number = ++num_batches_;
   for (const TaskPtr& task : batch->tasks) {
     auto& attention_task = static_cast<AttentionTask&>(*task);
     admission_.Started(attention_task.ticket_);
     attention_task.batch_size_ = facts.num_tasks;
+    attention_task.batch_number_ = batch_number;
     facts.num_query_tokens += task->facts().num_query_tokens;
   }
   SharedBatch* active = TakeIdleBatch();

@@ -51,10 +51,16 @@ SessionStore::SessionStore(const SessionLimits& limits,
 
 absl::StatusOr<SessionPtr> SessionStore::Create(const std::string& id,
                                                 const KvSpec& spec) {
+  ATTN_ASSIGN_OR_RETURN(SessionPtr session, Build(id, spec));
+  return Insert(std::move(session));
+}
+
+absl::StatusOr<SessionPtr> SessionStore::Build(const std::string& id,
+                                               const KvSpec& spec) {
   if (!id.empty()) ATTN_RETURN_IF_ERROR(CheckSessionId(id));
   ATTN_ASSIGN_OR_RETURN(const KvSpec resolved, ResolveSpec(spec, limits_));
-  return Insert(std::make_shared<Session>(
-      IdOr(id), resolved, dependencies_.pool, dependencies_.clock.Now()));
+  return std::make_shared<Session>(IdOr(id), resolved, dependencies_.pool,
+                                   dependencies_.clock.Now());
 }
 
 absl::StatusOr<SessionPtr> SessionStore::Fork(const std::string& source_id,
@@ -71,6 +77,24 @@ absl::StatusOr<SessionPtr> SessionStore::Fork(const std::string& source_id,
 
 absl::StatusOr<SessionPtr> SessionStore::Adopt(SessionPtr session) {
   return Insert(std::move(session));
+}
+
+absl::Status SessionStore::Replace(SessionPtr session) {
+  Closed closed(dependencies_.metrics);
+  absl::MutexLock lock(&mutex_);
+  const TimePoint now = dependencies_.clock.Now();
+  const auto old = FindAlive(session->id(), now, closed);
+  if (old != entries_.end()) Close(old, SessionEnd::kDeleted, now, closed);
+  return Insert(std::move(session), now, closed).status();
+}
+
+void SessionStore::End(const SessionPtr& session) {
+  Closed closed(dependencies_.metrics);
+  absl::MutexLock lock(&mutex_);
+  const TimePoint now = dependencies_.clock.Now();
+  const auto it = FindAlive(session->id(), now, closed);
+  if (it == entries_.end() || it->second.session != session) return;
+  Close(it, SessionEnd::kDeleted, now, closed);
 }
 
 absl::Status SessionStore::CheckRoom(const std::string& id) {
@@ -100,7 +124,11 @@ absl::Status SessionStore::FindRoom(const std::string& id, TimePoint now,
 absl::StatusOr<SessionPtr> SessionStore::Insert(SessionPtr session) {
   Closed closed(dependencies_.metrics);
   absl::MutexLock lock(&mutex_);
-  const TimePoint now = dependencies_.clock.Now();
+  return Insert(std::move(session), dependencies_.clock.Now(), closed);
+}
+
+absl::StatusOr<SessionPtr> SessionStore::Insert(SessionPtr session,
+                                                TimePoint now, Closed& closed) {
   const std::string& id = session->id();
   ATTN_RETURN_IF_ERROR(FindRoom(id, now, closed));
   session->MarkUsed(now);

@@ -64,6 +64,13 @@ class SessionStore {
   // Takes in a session that was built elsewhere, on this store's pool. Create's
   // errors, except for the spec. REQUIRES: a legal id.
   absl::StatusOr<SessionPtr> Adopt(SessionPtr session);
+  // A session that nobody finds until it is taken in. Create's errors, but for
+  // those of the room.
+  absl::StatusOr<SessionPtr> Build(const std::string& id, const KvSpec& spec);
+  // Adopt, in place of a living session of that id.
+  absl::Status Replace(SessionPtr session);
+  // Deletes this very session; no effect if it is gone or was replaced.
+  void End(const SessionPtr& session);
   // Whether Adopt would find room now; it may change its mind.
   absl::Status CheckRoom(const std::string& id);
 
@@ -94,6 +101,9 @@ class SessionStore {
 
   absl::StatusOr<SessionPtr> Find(const std::string& id, bool is_use);
   absl::StatusOr<SessionPtr> Insert(SessionPtr session);
+  absl::StatusOr<SessionPtr> Insert(SessionPtr session, TimePoint now,
+                                    Closed& closed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status FindRoom(const std::string& id, TimePoint now, Closed& closed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string IdOr(const std::string& id);

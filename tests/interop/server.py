@@ -55,3 +55,7 @@ class Server:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        # The reader ends with the process, whose output it reads.
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()

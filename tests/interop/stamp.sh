@@ -4,6 +4,6 @@
 # stamp: what a virtual environment was made from.
 stamp() {
   # shellcheck disable=SC2154
-  cat "$here/requirements.txt" "$here/requirements-torch.txt" "$here/cuda_stand_ins.py" |
-    cksum
+  cat "$here/requirements.txt" "$here/requirements-torch.txt" "$here/cuda_stand_ins.py" \
+    "$here/requirements-perf-analyzer.txt" | cksum
 }

@@ -93,8 +93,9 @@ class HealthServiceTest : public testing::Test {
 TEST_F(HealthServiceTest, EveryNameButLivenessFollowsTheServer) {
   for (const bool serving : {false, true, false}) {
     service_.SetServing(serving);
-    for (const char* name : {"", "readiness", "attn.v1.AttentionService",
-                             "attn.v1.SessionService"}) {
+    for (const char* name :
+         {"", "readiness", "attn.v1.AttentionService", "attn.v1.SessionService",
+          "inference.GRPCInferenceService"}) {
       EXPECT_EQ(StatusOf(name) == HealthCheckResponse::SERVING, serving)
           << name;
     }

@@ -5,6 +5,7 @@
 #include "attn/v1/attention.pb.h"
 #include "attn/v1/session.pb.h"
 #include "grpc/health/v1/health.pb.h"
+#include "inference/grpc_service.pb.h"
 
 namespace attn {
 namespace {
@@ -22,7 +23,8 @@ std::string TypeOf(const MethodDescriptor& method) {
 const FileDescriptor* const kFiles[] = {
     attn::v1::AttendRequest::descriptor()->file(),
     attn::v1::CreateSessionRequest::descriptor()->file(),
-    grpc::health::v1::HealthCheckRequest::descriptor()->file()};
+    grpc::health::v1::HealthCheckRequest::descriptor()->file(),
+    inference::ModelInferRequest::descriptor()->file()};
 
 // Every method of the .proto files, in their order.
 std::vector<const MethodDescriptor*> MethodsOfTheContract() {

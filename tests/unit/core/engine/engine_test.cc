@@ -42,6 +42,9 @@ TEST_F(EngineTest, WhatQueuesUpWhileWorkersAreBusyIsOneBatch) {
   EXPECT_EQ(held.task()->batch_size(), 1);
   EXPECT_EQ(a.task()->batch_size(), 2);
   EXPECT_EQ(b.task()->batch_size(), 2);
+  EXPECT_EQ(held.task()->batch_number(), 1);
+  EXPECT_EQ(a.task()->batch_number(), 2);
+  EXPECT_EQ(b.task()->batch_number(), 2);
   const std::vector<BatchFacts> batches = metrics_.batches();
   ASSERT_EQ(batches.size(), 2u);
   EXPECT_EQ(batches[1].num_tasks, 2);

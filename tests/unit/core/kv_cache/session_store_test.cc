@@ -242,6 +242,39 @@ TEST_F(SessionStoreTest, AdoptedSessionIsAsOneThatWasCreated) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b", "c"));
 }
 
+TEST_F(SessionStoreTest, BuiltSessionIsFoundOnceItReplaces) {
+  MustCreate("s");
+  const auto old = store_.Look("s");
+  const auto built = store_.Build("s", Spec());
+  ASSERT_TRUE(built.ok()) << built.status();
+  EXPECT_EQ(*store_.Look("s"), *old) << "until then the old one lives";
+  ASSERT_TRUE(store_.Replace(*built).ok());
+  EXPECT_EQ(*store_.Look("s"), *built);
+  EXPECT_EQ(metrics_.closed(SessionEnd::kDeleted), 1);
+  EXPECT_THAT(Ids(), ElementsAre("s"));
+}
+
+TEST_F(SessionStoreTest, ReplacingNothingNeedsRoom) {
+  for (const char* id : {"a", "b", "c"}) MustCreate(id);
+  ASSERT_TRUE(store_.Replace(*store_.Build("c", Spec())).ok());
+  EXPECT_EQ(ReasonOf(store_.Replace(*store_.Build("d", Spec()))),
+            Reason::kQuota);
+  EXPECT_EQ(WhyNot("d"), Reason::kSessionNeverExisted);
+}
+
+TEST_F(SessionStoreTest, EndMeansThisVerySession) {
+  MustCreate("s");
+  const SessionPtr old = *store_.Look("s");
+  ASSERT_TRUE(store_.Replace(*store_.Build("s", Spec())).ok());
+  store_.End(old);
+  const auto living = store_.Look("s");
+  ASSERT_TRUE(living.ok()) << "its successor lives on";
+  store_.End(*living);
+  EXPECT_EQ(WhyNot("s"), Reason::kSessionDeleted);
+  store_.End(*living);
+  EXPECT_EQ(metrics_.closed(SessionEnd::kDeleted), 2);
+}
+
 TEST_F(SessionStoreTest, FullStoreFreesWhatIsPastItsTimeFirst) {
   MustCreate("a");
   MustCreate("b", minutes(1));

@@ -1,0 +1,35 @@
+// The parameters of a ModelInferRequest: options of attention under our own
+// names, and those that the protocol reserves (sequence_id, timeout, priority).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "inference/grpc_service.pb.h"
+#include "server/inference/model.h"
+#include "server/wire_codec.h"
+
+namespace attn {
+
+// What parameters say beside the request's spec.
+struct InferOptions {
+  // attention_kv. The session that is meant, and whether the call begins it.
+  SessionTarget sequence;
+  bool starts_sequence = false;
+  // Of the session that is begun; its heads and dims follow from the tensors.
+  KvSpec session;
+  // Whether the parameters `weights` and `top_k` were there.
+  bool has_weights = false;
+  bool has_top_k = false;
+};
+
+// Reads every parameter of `request`, in the order of their names, into
+// `decoded` and `options`. INVALID_ARGUMENT that names the first one that is
+// unknown, of the wrong type or out of its range, or that belongs to the other
+// model.
+absl::Status ReadParameters(const inference::ModelInferRequest& request,
+                            Model model, DecodedRequest& decoded,
+                            InferOptions& options);
+
+}  // namespace attn

@@ -1,0 +1,218 @@
+#include "server/inference/infer_request.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "core/attention/validate_tensors.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "inference/grpc_service.pb.h"
+#include "server/inference/infer_inputs.h"
+#include "server/inference/infer_parameters.h"
+#include "server/inference/parameter_value.h"
+#include "server/inference/shown_text.h"
+#include "server/message_fields.h"
+#include "server/message_splitters.h"
+
+namespace attn {
+namespace {
+
+using Wire = inference::ModelInferRequest;
+
+// In the order of InferOutput.
+constexpr std::array<std::string_view, 5> kOutputs{
+    "Y", "LSE", "weights", "top_indices", "top_probabilities"};
+
+// Splits one ModelInferRequest.
+class InferSplitter {
+ public:
+  explicit InferSplitter(const FragmentedBytes& message)
+      : message_(message), inputs_(message), small_(message, kMaxSmallBytes) {}
+
+  absl::Status Split() {
+    return ForEachField(
+        message_, message_.whole(),
+        [this](const MessageField& field) { return AddField(field); });
+  }
+  absl::Status ParseSmall(Wire& small) const {
+    return small.ParseFromString(small_.text()) ? absl::OkStatus()
+                                                : Undecodable();
+  }
+  const InferInputs& inputs() const { return inputs_; }
+
+ private:
+  absl::Status AddField(const MessageField& field) {
+    if (field.has_payload && field.number == Wire::kInputsFieldNumber) {
+      return inputs_.AddInput(field.payload);
+    }
+    if (field.has_payload &&
+        field.number == Wire::kRawInputContentsFieldNumber) {
+      return inputs_.AddRaw(field.payload);
+    }
+    if (field.number > Wire::kRawInputContentsFieldNumber ||
+        small_.Add(field)) {
+      return absl::OkStatus();
+    }
+    return TooManySmallBytes("request");
+  }
+
+  const FragmentedBytes& message_;
+  InferInputs inputs_;
+  SmallFields small_;
+};
+
+absl::StatusOr<InferOutput> FindOutput(
+    const Wire::InferRequestedOutputTensor& wire, int index) {
+  const auto* found = std::find(kOutputs.begin(), kOutputs.end(), wire.name());
+  if (found == kOutputs.end()) {
+    return InvalidOption(
+        absl::StrCat("outputs[", index, "].name"),
+        "must be Y, LSE, weights, top_indices or top_probabilities",
+        ShownText(wire.name()));
+  }
+  if (!wire.parameters().empty()) {
+    const std::string name = wire.parameters().begin()->first;
+    const std::string path =
+        absl::StrCat("outputs.", wire.name(), ".parameters");
+    if (name.rfind("shared_memory_", 0) == 0) {
+      return NotServed(path + ".shared_memory_region");
+    }
+    return InvalidOption(path, "must be empty", ShownText(name));
+  }
+  return static_cast<InferOutput>(found - kOutputs.begin());
+}
+
+bool Has(const std::vector<InferOutput>& outputs, InferOutput output) {
+  return std::find(outputs.begin(), outputs.end(), output) != outputs.end();
+}
+
+absl::StatusOr<std::vector<InferOutput>> NamedOutputs(const Wire& wire) {
+  std::vector<InferOutput> outputs;
+  for (int i = 0; i < wire.outputs_size(); ++i) {
+    ATTN_ASSIGN_OR_RETURN(const InferOutput output,
+                          FindOutput(wire.outputs(i), i));
+    if (Has(outputs, output)) {
+      return InvalidOption(absl::StrCat("outputs[", i, "].name"),
+                           "must not come twice", wire.outputs(i).name());
+    }
+    outputs.push_back(output);
+  }
+  return outputs;
+}
+
+// Without names: what the models declare, and what parameters speak of.
+std::vector<InferOutput> DefaultOutputs(const InferOptions& options) {
+  std::vector<InferOutput> outputs{InferOutput::kY, InferOutput::kLse};
+  if (options.has_weights) outputs.push_back(InferOutput::kWeights);
+  if (options.has_top_k) {
+    outputs.push_back(InferOutput::kTopIndices);
+    outputs.push_back(InferOutput::kTopProbabilities);
+  }
+  return outputs;
+}
+
+// Outputs and the parameters that shape them go together.
+absl::Status ReadOutputs(const Wire& wire, const InferOptions& options,
+                         DecodedInfer& decoded) {
+  ATTN_ASSIGN_OR_RETURN(decoded.reply.outputs, NamedOutputs(wire));
+  std::vector<InferOutput>& outputs = decoded.reply.outputs;
+  if (outputs.empty()) outputs = DefaultOutputs(options);
+  const bool has_weights = Has(outputs, InferOutput::kWeights);
+  const bool has_top = Has(outputs, InferOutput::kTopIndices) ||
+                       Has(outputs, InferOutput::kTopProbabilities);
+  if (options.has_weights && !has_weights) {
+    return InvalidParameter("weights", "must come with the output weights",
+                            "other outputs");
+  }
+  if (options.has_top_k != has_top) {
+    return InvalidParameter(
+        "top_k",
+        "must come with top_indices or top_probabilities, and they with it",
+        options.has_top_k ? "other outputs" : "no top_k");
+  }
+  OutputOptions& output = decoded.request.spec.output;
+  output.return_lse = Has(outputs, InferOutput::kLse);
+  if (has_weights && !options.has_weights) {
+    output.weights = WeightsMode::kProbabilities;
+  }
+  return absl::OkStatus();
+}
+
+// What a session must be that shall hold the request's keys and values.
+absl::StatusOr<KvSpec> SessionSpecOf(const RequestSpec& spec, KvSpec session) {
+  ATTN_RETURN_IF_ERROR(CheckTensor("key", spec.key));
+  ATTN_RETURN_IF_ERROR(CheckTensor("value", spec.value));
+  ATTN_ASSIGN_OR_RETURN(const HeadsShape key,
+                        ReadShape("key", "num_kv_heads", spec.key, spec.layout,
+                                  spec.num_kv_heads));
+  ATTN_ASSIGN_OR_RETURN(const HeadsShape value,
+                        ReadShape("value", "num_kv_heads", spec.value,
+                                  spec.layout, spec.num_kv_heads));
+  if (session.num_layers == 0) session.num_layers = 1;
+  session.num_kv_heads = key.num_heads;
+  session.head_dim = key.dim;
+  session.value_head_dim = value.dim;
+  return session;
+}
+
+absl::Status ReadSequence(InferOptions& options, DecodedRequest& request) {
+  if (options.sequence.session_id.empty() ||
+      options.sequence.session_id == "0") {
+    return InvalidParameter(
+        "sequence_id", "must name a sequence with model attention_kv",
+        options.sequence.session_id.empty() ? "nothing" : "0");
+  }
+  if (options.starts_sequence) {
+    ATTN_ASSIGN_OR_RETURN(options.sequence.start,
+                          SessionSpecOf(request.spec, options.session));
+  }
+  request.session = std::move(options.sequence);
+  return absl::OkStatus();
+}
+
+// What could not be parsed may hold text that is no UTF-8: a reply with it
+// could not be parsed either.
+bool IsAscii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x80; });
+}
+
+absl::Status Decode(const FragmentedBytes& message, DecodedInfer& decoded) {
+  InferSplitter splitter(message);
+  const absl::Status split = splitter.Split();
+  Wire small;
+  const absl::Status parsed = splitter.ParseSmall(small);
+  if (parsed.ok() || IsAscii(small.id())) {
+    decoded.request.request_id = EchoedId(small.id());
+  }
+  const absl::StatusOr<Model> model =
+      FindModel(small.model_name(), small.model_version());
+  decoded.has_model = model.ok();
+  if (model.ok()) decoded.reply.model = *model;
+  ATTN_RETURN_IF_ERROR(split);
+  ATTN_RETURN_IF_ERROR(parsed);
+  ATTN_RETURN_IF_ERROR(model.status());
+  ATTN_RETURN_IF_ERROR(CheckId("id", small.id()));
+  InferOptions options;
+  ATTN_RETURN_IF_ERROR(ReadParameters(small, *model, decoded.request, options));
+  ATTN_RETURN_IF_ERROR(splitter.inputs().Finish(decoded));
+  ATTN_RETURN_IF_ERROR(ReadOutputs(small, options, decoded));
+  if (*model == Model::kAttention) return absl::OkStatus();
+  return ReadSequence(options, decoded.request);
+}
+
+}  // namespace
+
+std::string_view OutputName(InferOutput output) {
+  return kOutputs[static_cast<size_t>(output)];
+}
+
+DecodedInfer DecodeInfer(const FragmentedBytes& message) {
+  DecodedInfer decoded;
+  decoded.bytes = message;
+  decoded.request.status = Decode(message, decoded);
+  return decoded;
+}
+
+}  // namespace attn

@@ -1,0 +1,27 @@
+// The reactor of ModelStreamInfer: requests are computed as they come and
+// answered in their order, which clients of the protocol count on. Owns itself
+// until gRPC's OnDone.
+#pragma once
+
+#include "server/inference/infer_flow.h"
+#include "server/stream_call.h"
+
+namespace attn {
+
+class InferStreamCall final : public StreamCall {
+ public:
+  InferStreamCall(const InferenceContext& context,
+                  grpc::CallbackServerContext& call);
+
+ private:
+  void RunMessage(FragmentedBytes& bytes, uint64_t id,
+                  AttendFlow& flow) override;
+  void Conclude(uint64_t id, const AttendOutcome& outcome, Reply response);
+
+  const InferenceContext& inference_;
+  // The client's wish, `triton_grpc_error: true`: the first failure is the
+  // stream's status.
+  const bool ends_at_first_error_;
+};
+
+}  // namespace attn

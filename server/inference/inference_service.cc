@@ -1,0 +1,226 @@
+#include "server/inference/inference_service.h"
+
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "server/grpc_status.h"
+#include "server/inference/infer_call.h"
+#include "server/inference/infer_stream_call.h"
+#include "server/rpc_recorder.h"
+
+namespace attn {
+namespace {
+
+constexpr std::string_view kNoLoading =
+    "models are part of the server: none is loaded or unloaded";
+constexpr std::string_view kNoSharedMemory =
+    "tensors travel in messages; shared memory is not served";
+constexpr std::string_view kNoTracing =
+    "tracing is not served; /metrics has a histogram of every stage";
+constexpr std::string_view kNoLogSettings =
+    "log settings are the flags --log-level and --log-format";
+
+// Empty: every model.
+absl::StatusOr<std::vector<Model>> FindModels(const std::string& name,
+                                              const std::string& version) {
+  if (name.empty()) return std::vector<Model>(kModels.begin(), kModels.end());
+  ATTN_ASSIGN_OR_RETURN(const Model model, FindModel(name, version));
+  return std::vector<Model>{model};
+}
+
+}  // namespace
+
+InferenceService::Reactor* InferenceService::Answer(
+    Call& call, RpcMethod method, const std::function<absl::Status()>& answer) {
+  RpcRecorder recorder(context_.attend.metrics, method, context_.attend.clock);
+  const absl::Status status = answer();
+  if (!status.ok()) RecordRefusal(context_.attend, status);
+  recorder.Finish(static_cast<int>(status.code()));
+  Reactor* reactor = call.DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+InferenceService::Reactor* InferenceService::Refuse(Call& call,
+                                                    RpcMethod method,
+                                                    std::string_view why) {
+  return Answer(call, method, [&] {
+    return MakeError(absl::StatusCode::kUnimplemented, Reason::kNotServed, why);
+  });
+}
+
+InferenceService::Reactor* InferenceService::ModelInfer(
+    Call* call, const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  auto* reactor = new InferCall(context_, *call, *response);
+  reactor->Run(*request);
+  return reactor;
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
+InferenceService::ModelStreamInfer(Call* call) {
+  return new InferStreamCall(context_, *call);
+}
+
+InferenceService::Reactor* InferenceService::ServerLive(
+    Call* call, const inference::ServerLiveRequest*,
+    inference::ServerLiveResponse* response) {
+  return Answer(*call, RpcMethod::kServerLive, [&] {
+    response->set_live(true);
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ServerReady(
+    Call* call, const inference::ServerReadyRequest*,
+    inference::ServerReadyResponse* response) {
+  return Answer(*call, RpcMethod::kServerReady, [&] {
+    response->set_ready(context_.is_ready());
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ServerMetadata(
+    Call* call, const inference::ServerMetadataRequest*,
+    inference::ServerMetadataResponse* response) {
+  return Answer(*call, RpcMethod::kServerMetadata, [&] {
+    response->set_name("attnserve");
+    response->set_version(version_);
+    for (const char* extension :
+         {"binary_tensor_data", "model_configuration", "parameters",
+          "schedule_policy", "sequence", "statistics"}) {
+      response->add_extensions(extension);
+    }
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ModelReady(
+    Call* call, const inference::ModelReadyRequest* request,
+    inference::ModelReadyResponse* response) {
+  return Answer(*call, RpcMethod::kModelReady, [&] {
+    response->set_ready(FindModel(request->name(), request->version()).ok() &&
+                        context_.is_ready());
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ModelMetadata(
+    Call* call, const inference::ModelMetadataRequest* request,
+    inference::ModelMetadataResponse* response) {
+  return Answer(*call, RpcMethod::kModelMetadata, [&]() -> absl::Status {
+    ATTN_ASSIGN_OR_RETURN(const Model model,
+                          FindModel(request->name(), request->version()));
+    *response = DescribeModel(model);
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ModelConfig(
+    Call* call, const inference::ModelConfigRequest* request,
+    inference::ModelConfigResponse* response) {
+  return Answer(*call, RpcMethod::kModelConfig, [&]() -> absl::Status {
+    ATTN_ASSIGN_OR_RETURN(const Model model,
+                          FindModel(request->name(), request->version()));
+    *response->mutable_config() = DescribeConfig(model, context_.limits);
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::ModelStatistics(
+    Call* call, const inference::ModelStatisticsRequest* request,
+    inference::ModelStatisticsResponse* response) {
+  return Answer(*call, RpcMethod::kModelStatistics, [&]() -> absl::Status {
+    ATTN_ASSIGN_OR_RETURN(const std::vector<Model> models,
+                          FindModels(request->name(), request->version()));
+    for (const Model model : models) {
+      *response->add_model_stats() = context_.statistics.Read(model);
+    }
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::RepositoryIndex(
+    Call* call, const inference::RepositoryIndexRequest* request,
+    inference::RepositoryIndexResponse* response) {
+  return Answer(*call, RpcMethod::kRepositoryIndex, [&]() -> absl::Status {
+    if (!request->repository_name().empty()) {
+      return InvalidOption("repository_name",
+                           "must be empty: there is one repository", "a name");
+    }
+    const bool is_ready = context_.is_ready();
+    for (const Model model : kModels) {
+      if (request->ready() && !is_ready) continue;
+      auto& entry = *response->add_models();
+      entry.set_name(std::string(ModelName(model)));
+      entry.set_version(std::string(kModelVersion));
+      entry.set_state(is_ready ? "READY" : "UNAVAILABLE");
+      if (!is_ready) entry.set_reason("the server starts or drains");
+    }
+    return absl::OkStatus();
+  });
+}
+
+InferenceService::Reactor* InferenceService::SystemSharedMemoryUnregister(
+    Call* call, const inference::SystemSharedMemoryUnregisterRequest*,
+    inference::SystemSharedMemoryUnregisterResponse*) {
+  return Answer(*call, RpcMethod::kSystemSharedMemoryUnregister,
+                [] { return absl::OkStatus(); });
+}
+
+InferenceService::Reactor* InferenceService::CudaSharedMemoryUnregister(
+    Call* call, const inference::CudaSharedMemoryUnregisterRequest*,
+    inference::CudaSharedMemoryUnregisterResponse*) {
+  return Answer(*call, RpcMethod::kCudaSharedMemoryUnregister,
+                [] { return absl::OkStatus(); });
+}
+
+InferenceService::Reactor* InferenceService::RepositoryModelLoad(
+    Call* call, const inference::RepositoryModelLoadRequest*,
+    inference::RepositoryModelLoadResponse*) {
+  return Refuse(*call, RpcMethod::kRepositoryModelLoad, kNoLoading);
+}
+
+InferenceService::Reactor* InferenceService::RepositoryModelUnload(
+    Call* call, const inference::RepositoryModelUnloadRequest*,
+    inference::RepositoryModelUnloadResponse*) {
+  return Refuse(*call, RpcMethod::kRepositoryModelUnload, kNoLoading);
+}
+
+InferenceService::Reactor* InferenceService::SystemSharedMemoryStatus(
+    Call* call, const inference::SystemSharedMemoryStatusRequest*,
+    inference::SystemSharedMemoryStatusResponse*) {
+  return Refuse(*call, RpcMethod::kSystemSharedMemoryStatus, kNoSharedMemory);
+}
+
+InferenceService::Reactor* InferenceService::SystemSharedMemoryRegister(
+    Call* call, const inference::SystemSharedMemoryRegisterRequest*,
+    inference::SystemSharedMemoryRegisterResponse*) {
+  return Refuse(*call, RpcMethod::kSystemSharedMemoryRegister, kNoSharedMemory);
+}
+
+InferenceService::Reactor* InferenceService::CudaSharedMemoryStatus(
+    Call* call, const inference::CudaSharedMemoryStatusRequest*,
+    inference::CudaSharedMemoryStatusResponse*) {
+  return Refuse(*call, RpcMethod::kCudaSharedMemoryStatus, kNoSharedMemory);
+}
+
+InferenceService::Reactor* InferenceService::CudaSharedMemoryRegister(
+    Call* call, const inference::CudaSharedMemoryRegisterRequest*,
+    inference::CudaSharedMemoryRegisterResponse*) {
+  return Refuse(*call, RpcMethod::kCudaSharedMemoryRegister, kNoSharedMemory);
+}
+
+InferenceService::Reactor* InferenceService::TraceSetting(
+    Call* call, const inference::TraceSettingRequest*,
+    inference::TraceSettingResponse*) {
+  return Refuse(*call, RpcMethod::kTraceSetting, kNoTracing);
+}
+
+InferenceService::Reactor* InferenceService::LogSettings(
+    Call* call, const inference::LogSettingsRequest*,
+    inference::LogSettingsResponse*) {
+  return Refuse(*call, RpcMethod::kLogSettings, kNoLogSettings);
+}
+
+}  // namespace attn

@@ -1,0 +1,133 @@
+// inference.GRPCInferenceService: the Open Inference Protocol, with the methods
+// that Triton's clients and tools add. ModelInfer and ModelStreamInfer are
+// registered raw, as all methods that carry tensors are (infer_call.h,
+// infer_stream_call.h); the others use generated messages.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "inference/grpc_service.grpc.pb.h"
+#include "server/inference/infer_flow.h"
+#include "server/rpc_method.h"
+
+namespace attn {
+
+// A service whose methods are put on one by one: generated code has a template
+// for each.
+template <typename Service, template <typename> class... Methods>
+struct ServiceWith {
+  using Type = Service;
+};
+template <typename Service, template <typename> class Method,
+          template <typename> class... Others>
+struct ServiceWith<Service, Method, Others...> {
+  using Type = Method<typename ServiceWith<Service, Others...>::Type>;
+};
+
+// CallbackService with two raw methods; spelled out, since raw and typed
+// handlers of a stream exclude each other.
+using InferenceProtocol = inference::GRPCInferenceService;
+using InferenceServiceBase = ServiceWith<
+    InferenceProtocol::Service,
+    InferenceProtocol::WithRawCallbackMethod_ModelInfer,
+    InferenceProtocol::WithRawCallbackMethod_ModelStreamInfer,
+    InferenceProtocol::WithCallbackMethod_ServerLive,
+    InferenceProtocol::WithCallbackMethod_ServerReady,
+    InferenceProtocol::WithCallbackMethod_ModelReady,
+    InferenceProtocol::WithCallbackMethod_ServerMetadata,
+    InferenceProtocol::WithCallbackMethod_ModelMetadata,
+    InferenceProtocol::WithCallbackMethod_ModelConfig,
+    InferenceProtocol::WithCallbackMethod_ModelStatistics,
+    InferenceProtocol::WithCallbackMethod_RepositoryIndex,
+    InferenceProtocol::WithCallbackMethod_RepositoryModelLoad,
+    InferenceProtocol::WithCallbackMethod_RepositoryModelUnload,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryStatus,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryRegister,
+    InferenceProtocol::WithCallbackMethod_SystemSharedMemoryUnregister,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryStatus,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryRegister,
+    InferenceProtocol::WithCallbackMethod_CudaSharedMemoryUnregister,
+    InferenceProtocol::WithCallbackMethod_TraceSetting,
+    InferenceProtocol::WithCallbackMethod_LogSettings>::Type;
+
+// Thread-safe. Must outlive the grpc::Server that it is registered with.
+class InferenceService final : public InferenceServiceBase {
+ public:
+  using Call = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  // Borrows the context, which must outlive it. `version`: the server's.
+  InferenceService(const InferenceContext& context, std::string version)
+      : context_(context), version_(std::move(version)) {}
+
+  Reactor* ModelInfer(Call* call, const grpc::ByteBuffer* request,
+                      grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ModelStreamInfer(
+      Call* call) override;
+
+  Reactor* ServerLive(Call* call, const inference::ServerLiveRequest* request,
+                      inference::ServerLiveResponse* response) override;
+  Reactor* ServerReady(Call* call, const inference::ServerReadyRequest* request,
+                       inference::ServerReadyResponse* response) override;
+  Reactor* ServerMetadata(Call* call,
+                          const inference::ServerMetadataRequest* request,
+                          inference::ServerMetadataResponse* response) override;
+  Reactor* ModelReady(Call* call, const inference::ModelReadyRequest* request,
+                      inference::ModelReadyResponse* response) override;
+  Reactor* ModelMetadata(Call* call,
+                         const inference::ModelMetadataRequest* request,
+                         inference::ModelMetadataResponse* response) override;
+  Reactor* ModelConfig(Call* call, const inference::ModelConfigRequest* request,
+                       inference::ModelConfigResponse* response) override;
+  Reactor* ModelStatistics(
+      Call* call, const inference::ModelStatisticsRequest* request,
+      inference::ModelStatisticsResponse* response) override;
+  Reactor* RepositoryIndex(
+      Call* call, const inference::RepositoryIndexRequest* request,
+      inference::RepositoryIndexResponse* response) override;
+
+  // OK: nothing is registered.
+  Reactor* SystemSharedMemoryUnregister(
+      Call* call, const inference::SystemSharedMemoryUnregisterRequest* request,
+      inference::SystemSharedMemoryUnregisterResponse* response) override;
+  Reactor* CudaSharedMemoryUnregister(
+      Call* call, const inference::CudaSharedMemoryUnregisterRequest* request,
+      inference::CudaSharedMemoryUnregisterResponse* response) override;
+
+  // UNIMPLEMENTED.
+  Reactor* RepositoryModelLoad(
+      Call* call, const inference::RepositoryModelLoadRequest* request,
+      inference::RepositoryModelLoadResponse* response) override;
+  Reactor* RepositoryModelUnload(
+      Call* call, const inference::RepositoryModelUnloadRequest* request,
+      inference::RepositoryModelUnloadResponse* response) override;
+  Reactor* SystemSharedMemoryStatus(
+      Call* call, const inference::SystemSharedMemoryStatusRequest* request,
+      inference::SystemSharedMemoryStatusResponse* response) override;
+  Reactor* SystemSharedMemoryRegister(
+      Call* call, const inference::SystemSharedMemoryRegisterRequest* request,
+      inference::SystemSharedMemoryRegisterResponse* response) override;
+  Reactor* CudaSharedMemoryStatus(
+      Call* call, const inference::CudaSharedMemoryStatusRequest* request,
+      inference::CudaSharedMemoryStatusResponse* response) override;
+  Reactor* CudaSharedMemoryRegister(
+      Call* call, const inference::CudaSharedMemoryRegisterRequest* request,
+      inference::CudaSharedMemoryRegisterResponse* response) override;
+  Reactor* TraceSetting(Call* call,
+                        const inference::TraceSettingRequest* request,
+                        inference::TraceSettingResponse* response) override;
+  Reactor* LogSettings(Call* call, const inference::LogSettingsRequest* request,
+                       inference::LogSettingsResponse* response) override;
+
+ private:
+  // Ends the call with what `answer` says.
+  Reactor* Answer(Call& call, RpcMethod method,
+                  const std::function<absl::Status()>& answer);
+  Reactor* Refuse(Call& call, RpcMethod method, std::string_view why);
+
+  const InferenceContext& context_;
+  const std::string version_;
+};
+
+}  // namespace attn
