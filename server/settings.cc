@@ -110,19 +110,22 @@ Setting AddressSetting(const Label& label, std::string ServerConfig::*field,
   return setting;
 }
 
+// An empty path is written as "off".
+constexpr std::string_view kOff = "off";
+
 Setting SocketSetting(const Label& label, std::string ServerConfig::*field) {
   Setting setting = MakeSetting(label, "PATH");
   setting.parse = [field](std::string_view text, ServerConfig& config) {
-    if (!text.empty() && text.front() != '/') {
+    if (text != kOff && !text.starts_with('/')) {
       return absl::InvalidArgumentError(
-          absl::StrCat("must be a path that starts with / or empty; got \"",
-                       AbslView(text), "\""));
+          absl::StrCat("must be a path that starts with / or ", AbslView(kOff),
+                       "; got \"", AbslView(text), "\""));
     }
-    config.*field = std::string(text);
+    config.*field = text == kOff ? "" : std::string(text);
     return absl::OkStatus();
   };
   setting.format = [field](const ServerConfig& config) {
-    return config.*field;
+    return (config.*field).empty() ? std::string(kOff) : config.*field;
   };
   return setting;
 }
@@ -190,7 +193,7 @@ void AddNetwork(std::vector<Setting>& settings) {
   settings.push_back(SocketSetting(
       {"shared-memory-socket", kNetwork,
        "Unix socket where clients on this machine get memory to share tensors "
-       "in; empty: none is shared."},
+       "in; off: none is shared."},
       &ServerConfig::shared_memory_socket));
   settings.push_back(BytesSetting(
       {"shared-memory", kNetwork,

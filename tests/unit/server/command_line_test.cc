@@ -75,6 +75,19 @@ TEST(CommandLineTest, ReadsTheSwitchWithAndWithoutItsValue) {
             "--reflection must be true or false; got \"maybe\"");
 }
 
+TEST(CommandLineTest, ReadsThePathOfASocketOrOff) {
+  constexpr char kEnvironment[] = "ATTNSERVE_SHARED_MEMORY_SOCKET=/run/b";
+  EXPECT_EQ(ConfigOf({"--shared-memory-socket=/run/a"}).shared_memory_socket,
+            "/run/a");
+  EXPECT_EQ(ConfigOf({}, {kEnvironment}).shared_memory_socket, "/run/b");
+  EXPECT_EQ(ConfigOf({"--shared-memory-socket=off"}, {kEnvironment})
+                .shared_memory_socket,
+            "");
+  EXPECT_EQ(ErrorOf({"--shared-memory-socket=run/a"}),
+            "--shared-memory-socket must be a path that starts with / or off; "
+            "got \"run/a\"");
+}
+
 TEST(CommandLineTest, FlagWinsOverEnvironmentOverFileOverDefault) {
   const std::string file = WriteFile("precedence",
                                      "workers = 2\nmax-batch-tasks = 2\n"
