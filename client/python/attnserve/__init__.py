@@ -12,7 +12,9 @@ Tensors are NumPy arrays or torch tensors, and answers are of the same kind.
 from attnserve import errors
 from attnserve._channel import RetryPolicy, Tls
 from attnserve.client import Client
+from attnserve.default_client import connect
 from attnserve.errors import AttnError
+from attnserve.functional import scaled_dot_product_attention
 from attnserve.request import AttendRequest, Rope
 from attnserve.response import AttendResponse, AttendResult, Timing, TopWeights
 from attnserve.session import Session
@@ -22,5 +24,5 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "RetryPolicy", "Rope", "Session",
-    "SessionSpec", "SessionState", "Timing", "Tls", "TopWeights", "errors",
+    "SessionSpec", "SessionState", "Timing", "Tls", "TopWeights", "connect", "errors", "scaled_dot_product_attention",
 ]
