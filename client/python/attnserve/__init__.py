@@ -15,14 +15,17 @@ from attnserve.client import Client
 from attnserve.default_client import connect
 from attnserve.errors import AttnError
 from attnserve.functional import scaled_dot_product_attention
+from attnserve.merging import PartialAnswer, merge
 from attnserve.request import AttendRequest, Rope
 from attnserve.response import AttendResponse, AttendResult, Timing, TopWeights
 from attnserve.session import Session
 from attnserve.session_state import SessionSpec, SessionState
+from attnserve.split_context import SplitContext
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "RetryPolicy", "Rope", "Session",
-    "SessionSpec", "SessionState", "Timing", "Tls", "TopWeights", "connect", "errors", "scaled_dot_product_attention",
+    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "PartialAnswer", "RetryPolicy", "Rope",
+    "Session", "SessionSpec", "SessionState", "SplitContext", "Timing", "Tls", "TopWeights", "connect", "errors",
+    "merge", "scaled_dot_product_attention",
 ]
