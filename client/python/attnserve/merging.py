@@ -69,8 +69,8 @@ def _check(parts: Sequence[AttendResponse | PartialAnswer], layout: str) -> tupl
     for p, part in enumerate(parts):
         if part.lse is None:
             raise ValueError(f"parts[{p}].lse is required, ask for it with return_lse; got None")
-        for name, first in (("output", parts[0].output), ("lse", parts[0].lse)):
-            field, array = f"parts[{p}].{name}", getattr(part, name)
+        for name in ("output", "lse"):
+            field, array, first = f"parts[{p}].{name}", getattr(part, name), getattr(parts[0], name)
             found = (dtype_name(field, array), tuple(array.shape))
             wanted = (dtype_name(field, first), tuple(first.shape))
             if found != wanted:
