@@ -9,7 +9,7 @@
 Tensors are NumPy arrays or torch tensors, and answers are of the same kind.
 """
 
-from attnserve import errors
+from attnserve import aio, errors
 from attnserve._channel import RetryPolicy, Tls
 from attnserve.client import Client
 from attnserve.default_client import connect
@@ -26,6 +26,6 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "PartialAnswer", "RetryPolicy", "Rope",
-    "Session", "SessionSpec", "SessionState", "SplitContext", "Timing", "Tls", "TopWeights", "connect", "errors",
+    "Session", "SessionSpec", "SessionState", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect", "errors",
     "merge", "scaled_dot_product_attention",
 ]
