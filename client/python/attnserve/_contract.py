@@ -7,6 +7,7 @@ they work with every protobuf from 3.21 on, whichever protoc made the file.
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 from typing import Any
 
@@ -44,7 +45,6 @@ AttendResponse = _message("attn.v1.AttendResponse")
 AttendBatchRequest = _message("attn.v1.AttendBatchRequest")
 AttendBatchResponse = _message("attn.v1.AttendBatchResponse")
 AttendResult = _message("attn.v1.AttendResult")
-TopWeights = _message("attn.v1.TopWeights")
 SessionSpec = _message("attn.v1.SessionSpec")
 Session = _message("attn.v1.Session")
 CreateSessionRequest = _message("attn.v1.CreateSessionRequest")
@@ -86,6 +86,7 @@ def enum_name(enum: str, number: int) -> str:
     return next((name for name, n in _short_names(enum).items() if n == number), str(number))
 
 
+@functools.cache
 def _short_names(enum: str) -> dict[str, int]:
     values = {value.name: value.number for value in _POOL.FindEnumTypeByName(f"attn.v1.{enum}").values}
     # All names of an enum begin with its own, as "LAYOUT_" or "DATA_TYPE_".

@@ -12,6 +12,7 @@ them are sent with every step.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from attnserve._tensor import dtype_name
 from attnserve.client import Client
 from attnserve.default_client import default_client
+from attnserve.errors import NotFoundError
 from attnserve.response import AttendResponse
 from attnserve.session import Session
 
@@ -124,15 +126,16 @@ class SessionCache(Cache):
     def _keep(self, rows: list[int]) -> None:
         """The sessions of these sequences, in this order: those that come again
         are forked, those that do not are deleted."""
-        kept: dict[int, Session] = {}
+        kept: set[int] = set()
         sessions = []
         for row in rows:
             sessions.append(self._sessions[row].fork() if row in kept else self._sessions[row])
-            kept[row] = self._sessions[row]
+            kept.add(row)
         dropped = [session for row, session in enumerate(self._sessions) if row not in kept]
         self._sessions = sessions
         for session in dropped:
-            session.delete()
+            with contextlib.suppress(NotFoundError):  # Expired meanwhile.
+                session.delete()
 
     def _open(self, key: torch.Tensor, value: torch.Tensor) -> None:
         """Sessions for the first step's keys [B, num_kv_heads, tokens, head_dim]."""
@@ -149,6 +152,8 @@ class SessionCache(Cache):
             self._open(key, value)
         if len(self._sessions) != query.shape[0]:
             raise ValueError(f"the cache holds {len(self._sessions)} sequences; got a batch of {query.shape[0]}")
+        if len(self._sessions) == 1:  # By itself it is retried, and a proxy can route it.
+            return self._sessions[0].attend(query, key, value, layer=layer, **options)
         mask = options.pop("attn_mask")
         requests = [session.request(query[b:b + 1], key[b:b + 1], value[b:b + 1], layer=layer,
                                     attn_mask=None if mask is None else mask[b % len(mask)], **options)

@@ -101,6 +101,17 @@ def test_crop_truncates(served):
     torch.testing.assert_close(again, whole[:, 7:], rtol=0, atol=2e-6)
 
 
+def test_rows_of_the_batch_are_chosen_and_repeated(served):
+    with attnserve.hf.SessionCache(served) as cache, torch.no_grad():
+        served(torch.cat([PROMPT, PROMPT.flip(1)]), past_key_values=cache)
+        cache.batch_select_indices(torch.tensor([1]))
+        cache.batch_repeat_interleave(2)
+        found = served(PROMPT[:, :1].repeat(2, 1), past_key_values=cache).logits
+        expected = served(torch.cat([PROMPT.flip(1), PROMPT[:, :1]], 1)).logits[:, -1:]
+        assert len(cache.sessions) == 2
+    torch.testing.assert_close(found, expected.repeat(2, 1, 1), rtol=0, atol=2e-6)
+
+
 def test_sessions_end_with_the_cache(served, client):
     with attnserve.hf.SessionCache(served) as cache:
         generate(served, BATCH, past_key_values=cache, max_new_tokens=2, min_new_tokens=2)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -43,6 +44,18 @@ def test_everything_asked_for_comes_back(client, tensors):
     timing = response.timing
     assert 0 < timing.compute_seconds <= timing.queue_seconds + timing.compute_seconds <= timing.total_seconds < 30
     assert timing.batch_size >= 1
+
+
+def test_threads_share_a_client(client, tensors):
+    query, key, value = tensors((8, 1, 2, 3, 8), (1, 2, 6, 8), (1, 2, 6, 8))
+
+    def ask(n):
+        return [client.attend(query[n], key, value).output for _ in range(20)]
+
+    with ThreadPoolExecutor(8) as threads:
+        for n, found in enumerate(threads.map(ask, range(8))):
+            expected = client.attend(query[n], key, value).output
+            assert all(np.array_equal(output, expected) for output in found)
 
 
 def test_nothing_else_comes_back(client, tensors):
