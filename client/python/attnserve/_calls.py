@@ -3,7 +3,7 @@ reply, whether it may be repeated. Client and aio.Client only carry them out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Generic, TypedDict, TypeVar, cast
 
@@ -13,7 +13,7 @@ from attnserve import _attend_codec as attend_codec
 from attnserve import _contract as pb
 from attnserve import _session_codec as session_codec
 from attnserve._channel import Metadata
-from attnserve._fields import INTEGER, session_ref, set_field
+from attnserve._fields import INTEGER, set_field
 from attnserve._tensor import Array, Kind
 from attnserve._wire import WireError
 from attnserve.errors import AttnError
@@ -23,9 +23,6 @@ from attnserve.session_state import SessionSpec, SessionState
 
 T = TypeVar("T")
 
-ATTEND_STREAM = "/attn.v1.AttentionService/AttendStream"
-EXPORT = "/attn.v1.SessionService/ExportSession"
-IMPORT = "/attn.v1.SessionService/ImportSession"
 _PIECE_BYTES = 1 << 20
 
 
@@ -62,25 +59,21 @@ class CallSettings:
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A unary call."""
+    """What goes out, and what to make of what comes back."""
 
     method: str
-    request: bytes
+    request: Any
+    """Bytes, or an iterator of them where requests are a stream."""
     decode: Callable[[bytes], T]
     may_retry: bool = True
     session_id: str = ""
 
     def read(self, reply: bytes) -> T:
         """Raises AttnError (INTERNAL) for a reply that is none."""
-        return read(self.decode, reply)
-
-
-def read(decode: Callable[[bytes], T], reply: bytes) -> T:
-    """Raises AttnError (INTERNAL) for a reply that is none."""
-    try:
-        return decode(reply)
-    except (WireError, pb.DecodeError) as error:
-        raise AttnError(grpc.StatusCode.INTERNAL, f"the reply does not parse: {error}") from error
+        try:
+            return self.decode(reply)
+        except (WireError, pb.DecodeError) as error:
+            raise AttnError(grpc.StatusCode.INTERNAL, f"the reply does not parse: {error}") from error
 
 
 def split_options(options: Any) -> tuple[dict[str, Any], CallOptions]:
@@ -116,7 +109,12 @@ class StreamCodec:
     def decode(self, reply: bytes) -> AttendResult:
         kind = self._kind
         assert kind is not None  # A result follows a request.
-        return read(lambda message: attend_codec.decode_result(message, kind), reply)
+        return attend_codec.decode_result(reply, kind)
+
+
+def attend_stream(codec: StreamCodec, messages: Iterator[bytes] | AsyncIterator[bytes]) -> Call[AttendResult]:
+    """`messages` are requests that `codec` encoded."""
+    return Call("/attn.v1.AttentionService/AttendStream", messages, codec.decode)
 
 
 def create_session(spec: SessionSpec, session_id: str) -> Call[SessionState]:
@@ -150,24 +148,21 @@ def delete_session(session_id: str) -> Call[None]:
     return _session_call("DeleteSession", pb.DeleteSessionRequest(session_id=session_id), lambda _: None, session_id)
 
 
-def append_kv(session_id: str, key: Array, value: Array, *, layer: int, expected_length: int | None,
-              layout: Layout | None, rope: Rope | None) -> Call[int]:
-    """Answers the layer's length after the append."""
-    request = session_codec.encode_append(session_ref(session_id, layer, expected_length), key, value, layout, rope)
-    return Call("/attn.v1.SessionService/AppendKv", request,
+def append_kv(reference: Any, key: Array, value: Array, layout: Layout | None, rope: Rope | None) -> Call[int]:
+    """`reference`: attn.v1.SessionRef. Answers the layer's length after the append."""
+    return Call("/attn.v1.SessionService/AppendKv",
+                session_codec.encode_append(reference, key, value, layout, rope),
                 lambda reply: int(pb.AppendKvResponse.FromString(reply).session_length),
-                expected_length is not None, session_id)
+                reference.HasField("expected_length"), reference.session_id)
 
 
-def export_session(session_id: str) -> bytes:
-    return bytes(pb.ExportSessionRequest(session_id=session_id).SerializeToString())
+def export_session(session_id: str) -> Call[bytes]:
+    """Answers with a stream of pieces."""
+    return _session_call("ExportSession", pb.ExportSessionRequest(session_id=session_id),
+                         lambda reply: bytes(pb.SnapshotChunk.FromString(reply).data), session_id)
 
 
-def exported_bytes(reply: bytes) -> bytes:
-    return read(lambda message: bytes(pb.SnapshotChunk.FromString(message).data), reply)
-
-
-def import_session(file: BinaryIO, session_id: str) -> Iterator[bytes]:
+def import_messages(file: BinaryIO, session_id: str) -> Iterator[bytes]:
     """The messages of an import."""
     first = True
     while (data := file.read(_PIECE_BYTES)) or first:
@@ -175,8 +170,9 @@ def import_session(file: BinaryIO, session_id: str) -> Iterator[bytes]:
         first = False
 
 
-def imported_session(reply: bytes) -> SessionState:
-    return read(session_codec.decode_session, reply)
+def import_session(messages: Iterator[bytes] | AsyncIterator[bytes], session_id: str) -> Call[SessionState]:
+    return Call("/attn.v1.SessionService/ImportSession", messages, session_codec.decode_session,
+                session_id=session_id)
 
 
 def check_health(service: str) -> Call[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from attnserve import _calls as calls
+from attnserve._fields import session_ref
 from attnserve._tensor import Array
 from attnserve.request import AttendRequest, Layout, Rope
 from attnserve.session_state import SessionSpec, SessionState
@@ -50,8 +51,8 @@ class SessionLengths:
     def _append_call(self, key: Array, value: Array, layer: int, expected_length: int | Literal["known"] | None,
                      layout: Layout | None, rope: Rope | None) -> calls.Call[int]:
         known = self.length(layer)
-        return calls.append_kv(self._id, key, value, layer=layer, layout=layout, rope=rope,
-                               expected_length=known if expected_length == "known" else expected_length)
+        reference = session_ref(self._id, layer, known if expected_length == "known" else expected_length)
+        return calls.append_kv(reference, key, value, layout, rope)
 
     def _refreshed(self, state: SessionState) -> SessionState:
         self._lengths = list(state.layer_lengths)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import grpc
 
 from attnserve import _calls as calls
-from attnserve._calls import Call, CallOptions, CallSettings, ClientAttendOptions
-from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls, seconds, session_metadata
+from attnserve._calls import Call, CallOptions, ClientAttendOptions
+from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls
+from attnserve._connection import Connection
 from attnserve._tensor import Array
 from attnserve.errors import AttnError, from_rpc
 from attnserve.request import AttendRequest
@@ -44,19 +44,12 @@ class Client:
         metadata: sent with every call, e.g. [("authorization", "Bearer ...")].
         channel_options: gRPC's channel arguments; they win over the client's own.
         """
-        self._options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
-        self._timeout = seconds(timeout, None)
-        self._metadata = tuple(metadata)
-        self._lock = threading.Lock()
-        self._channels: dict[bool, grpc.Channel] = {}  # By whether calls are retried.
-        self._is_closed = False
+        options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
+        self._connection = Connection(grpc, options, timeout, metadata)
 
     def close(self) -> None:
         """Cancels what runs. Later calls fail with ValueError."""
-        with self._lock:
-            self._is_closed = True
-            channels = list(self._channels.values())
-        for channel in channels:
+        for channel in self._connection.close():
             channel.close()
 
     def __enter__(self) -> Client:
@@ -109,8 +102,7 @@ class Client:
             except Exception as error:  # pylint: disable=broad-except
                 failures.append(error)
 
-        for reply in self._replies("stream_stream", calls.ATTEND_STREAM, "", feed(), options):
-            yield codec.decode(reply)
+        yield from self._replies("stream_stream", calls.attend_stream(codec, feed()), options)
         if failures:
             raise failures[0]
 
@@ -151,16 +143,17 @@ class Client:
 
         def feed() -> Iterator[bytes]:
             try:
-                yield from calls.import_session(file, session_id)
+                yield from calls.import_messages(file, session_id)
             except Exception as error:
                 failures.append(error)
                 raise  # gRPC then cancels the call.
 
+        call = calls.import_session(feed(), session_id)
         try:
-            reply = self._start("stream_unary", calls.IMPORT, session_id, feed(), options)
+            reply = self._connection.start("stream_unary", call, options)
         except grpc.RpcError as error:
             raise failures[0] if failures else from_rpc(error) from error
-        return Session(self, calls.imported_session(reply), is_owned=True)
+        return Session(self, call.read(reply), is_owned=True)
 
     def check_health(self, service: str = "", **options: Unpack[CallOptions]) -> str:
         """"SERVING" or "NOT_SERVING"; "" is the server as a whole. Raises
@@ -169,41 +162,18 @@ class Client:
 
     def _run(self, call: Call[T], options: CallOptions) -> T:
         try:
-            reply = self._start("unary_unary", call.method, call.session_id, call.request, options,
-                                call.may_retry, self._timeout)
+            reply = self._connection.run(call, options)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(reply)
 
-    def _replies(self, kind: str, method: str, session_id: str, request: Any,
-                 options: CallOptions) -> Iterator[bytes]:
+    def _replies(self, kind: str, call: Call[T], options: CallOptions) -> Generator[T, None, None]:
         """Of a call that answers with a stream; closing it cancels the call."""
-        replies = self._start(kind, method, session_id, request, options)
+        replies = self._connection.start(kind, call, options)
         try:
-            yield from replies
+            for reply in replies:
+                yield call.read(reply)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         finally:
             replies.cancel()
-
-    def _start(self, kind: str, method: str, session_id: str, request: Any, options: CallOptions,
-               may_retry: bool = True, default_timeout: float | None = None) -> Any:
-        settings = CallSettings(**options)
-        timeout = seconds(settings.timeout, default_timeout)
-        metadata = (*self._metadata, *settings.metadata, *session_metadata(session_id))
-        start = getattr(self._channel(may_retry), kind)(method)
-        return start(request, timeout=timeout, metadata=metadata, wait_for_ready=settings.wait_for_ready)
-
-    def _channel(self, may_retry: bool) -> grpc.Channel:
-        """gRPC switches retries off by channel alone, so calls that must not be
-        repeated have one of their own."""
-        with self._lock:
-            if self._is_closed:
-                raise ValueError("the client is closed")
-            if may_retry not in self._channels:
-                arguments, credentials = self._options.arguments(may_retry), self._options.credentials()
-                target = self._options.target
-                self._channels[may_retry] = (
-                    grpc.insecure_channel(target, arguments) if credentials is None
-                    else grpc.secure_channel(target, credentials, arguments))
-            return self._channels[may_retry]

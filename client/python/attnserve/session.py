@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from attnserve.client import Client
+
 
 class Session(SessionLengths):
     """A KV-cache session of a Client. Made by its create_session, open_session
@@ -102,9 +104,9 @@ class Session(SessionLengths):
         its bytes. Whole only if this returns. No deadline unless `timeout` is
         given. Raises NotFoundError, and what the file raises."""
         written = 0
-        for reply in self._client._replies("unary_stream", calls.EXPORT, self.session_id,
-                                           calls.export_session(self.session_id), options):
-            data = calls.exported_bytes(reply)
-            file.write(data)
-            written += len(data)
+        call = calls.export_session(self.session_id)
+        with closing(self._client._replies("unary_stream", call, options)) as pieces:
+            for data in pieces:
+                file.write(data)
+                written += len(data)
         return written

@@ -176,3 +176,14 @@ def test_tokens_that_do_not_fit_the_spec_are_refused(session, tensors):
         session.append(*tensors((1, 3, 1, 16), (1, 3, 1, 16)))
     assert raised.value.reason == "SPEC_MISMATCH"
     assert session.length() == 0
+
+
+def test_file_that_breaks_ends_the_export(session, tokens):
+    class Broken(io.RawIOBase):
+        def write(self, data):
+            raise OSError("full disk")
+
+    session.append(*tokens[1:])
+    with pytest.raises(OSError, match="full disk"):
+        session.export(Broken())
+    assert session.append(*part(tokens, 0, 1)[1:]) == 13

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import grpc
 
 from attnserve import _calls as calls
-from attnserve._calls import Call, CallOptions, CallSettings, ClientAttendOptions
-from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls, seconds, session_metadata
+from attnserve._calls import Call, CallOptions, ClientAttendOptions
+from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls
+from attnserve._connection import Connection
 from attnserve._tensor import Array
 from attnserve.aio.session import Session
 from attnserve.errors import AttnError, from_rpc
@@ -33,16 +35,12 @@ class Client:
                  retry: RetryPolicy = RetryPolicy(), max_message_bytes: int = 512 << 20,
                  metadata: Metadata = (), channel_options: Sequence[tuple[str, Any]] = ()) -> None:
         """As attnserve.Client."""
-        self._options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
-        self._timeout = seconds(timeout, None)
-        self._metadata = tuple(metadata)
-        self._channels: dict[bool, grpc.aio.Channel] = {}  # By whether calls are retried.
-        self._is_closed = False
+        options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
+        self._connection = Connection(grpc.aio, options, timeout, metadata)
 
     async def close(self) -> None:
         """Cancels what runs. Later calls fail with ValueError."""
-        self._is_closed = True
-        for channel in self._channels.values():
+        for channel in self._connection.close():
             await channel.close()
 
     async def __aenter__(self) -> Client:
@@ -76,8 +74,10 @@ class Client:
             except Exception as error:  # pylint: disable=broad-except
                 failures.append(error)
 
-        async for reply in self._replies("stream_stream", calls.ATTEND_STREAM, "", feed(), options):
-            yield codec.decode(reply)
+        call = calls.attend_stream(codec, feed())
+        async with aclosing(self._replies("stream_stream", call, options)) as results:
+            async for result in results:
+                yield result
         if failures:
             raise failures[0]
 
@@ -112,21 +112,22 @@ class Client:
 
         async def feed() -> AsyncIterator[bytes]:
             try:
-                for message in calls.import_session(file, session_id):
+                for message in calls.import_messages(file, session_id):
                     yield message
             except Exception as error:
                 failures.append(error)
                 raise  # gRPC then cancels the call.
 
+        call = calls.import_session(feed(), session_id)
         try:
-            reply = await self._start("stream_unary", calls.IMPORT, session_id, feed(), options)
+            reply = await self._connection.start("stream_unary", call, options)
         except (grpc.RpcError, asyncio.CancelledError) as error:
             if failures:
                 raise failures[0] from error
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise from_rpc(error) from error
-        return Session(self, calls.imported_session(reply), is_owned=True)
+        return Session(self, call.read(reply), is_owned=True)
 
     async def check_health(self, service: str = "", **options: Unpack[CallOptions]) -> str:
         """As attnserve.Client.check_health."""
@@ -134,43 +135,21 @@ class Client:
 
     async def _run(self, call: Call[T], options: CallOptions) -> T:
         try:
-            reply = await self._start("unary_unary", call.method, call.session_id, call.request, options,
-                                      call.may_retry, self._timeout)
+            reply = await self._connection.run(call, options)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(reply)
 
-    async def _replies(self, kind: str, method: str, session_id: str, request: Any,
-                       options: CallOptions) -> AsyncIterator[bytes]:
+    async def _replies(self, kind: str, call: Call[T], options: CallOptions) -> AsyncGenerator[T, None]:
         """Of a call that answers with a stream; closing it cancels the call."""
-        replies = self._start(kind, method, session_id, request, options)
+        replies = self._connection.start(kind, call, options)
         try:
             async for reply in replies:
-                yield reply
+                yield call.read(reply)
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         finally:
             replies.cancel()
-
-    def _start(self, kind: str, method: str, session_id: str, request: Any, options: CallOptions,
-               may_retry: bool = True, default_timeout: float | None = None) -> Any:
-        settings = CallSettings(**options)
-        timeout = seconds(settings.timeout, default_timeout)
-        metadata = (*self._metadata, *settings.metadata, *session_metadata(session_id))
-        start = getattr(self._channel(may_retry), kind)(method)
-        return start(request, timeout=timeout, metadata=metadata, wait_for_ready=settings.wait_for_ready)
-
-    def _channel(self, may_retry: bool) -> grpc.aio.Channel:
-        """As attnserve.Client's: one with retries, one without."""
-        if self._is_closed:
-            raise ValueError("the client is closed")
-        if may_retry not in self._channels:
-            arguments, credentials = self._options.arguments(may_retry), self._options.credentials()
-            target = self._options.target
-            self._channels[may_retry] = (
-                grpc.aio.insecure_channel(target, arguments) if credentials is None
-                else grpc.aio.secure_channel(target, credentials, arguments))
-        return self._channels[may_retry]
 
 
 async def _asynchronous(items: Iterable[T] | AsyncIterable[T]) -> AsyncIterator[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -87,9 +88,9 @@ class Session(SessionLengths):
     async def export(self, file: BinaryIO, **options: Unpack[CallOptions]) -> int:
         """As attnserve.Session.export; writes to `file` block the event loop."""
         written = 0
-        async for reply in self._client._replies("unary_stream", calls.EXPORT, self.session_id,
-                                                 calls.export_session(self.session_id), options):
-            data = calls.exported_bytes(reply)
-            file.write(data)
-            written += len(data)
+        call = calls.export_session(self.session_id)
+        async with aclosing(self._client._replies("unary_stream", call, options)) as pieces:
+            async for data in pieces:
+                file.write(data)
+                written += len(data)
         return written
