@@ -16,7 +16,7 @@ packages_for() {
       "libcivetweb-dev libxxhash-dev libisal-dev nlohmann-json3-dev libgtest-dev libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
-      "python3-grpcio python3-numpy python3-protobuf python3-pytest" ;;
+      "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" ;;
     image) echo "buildah crun debootstrap" ;;
     *) fail "no such purpose: '$1' (build, test, image, promtool)" ;;
   esac
