@@ -15,10 +15,10 @@ def cells(svg):
     return [name for name, _ in found], [float(percent) for _, percent in found]
 
 
-def draw(name, address, tmp_path):
+def draw(name, address, tmp_path, *arguments):
     """The picture, and what the program prints."""
     out = tmp_path / "picture.svg"
-    run = subprocess.run([sys.executable, EXAMPLES / name, "--target", address, "--out", out],
+    run = subprocess.run([sys.executable, EXAMPLES / name, "--target", address, "--out", out, *arguments],
                          check=True, capture_output=True, text=True)
     return out.read_text(encoding="utf-8"), run.stdout
 
@@ -42,3 +42,11 @@ def test_memory_is_the_kept_one(address, tmp_path):
     whole, own = (count * 4 * 64 * 2 * 2 / 2**20 for count in (576, 64))
     last = {line[:18].strip(): float(line.split()[-1]) for line in words.splitlines()}
     assert last["f16"] == 32 * whole and last["f16, forks of one"] == whole + 31 * own
+
+
+def test_latency_is_measured(address, tmp_path):
+    picture, words = draw("latency.py", address, tmp_path, "--requests", "8")
+    rows = [[float(number) for number in line.split()] for line in words.splitlines()[1:]]
+    assert [int(row[0]) for row in rows] == [1, 2, 4, 8, 16, 32, 64]
+    assert all(0 < median <= tail and rate > 0 for _, median, tail, rate in rows)
+    assert picture.count("<circle") == 14
