@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attnserve import _contract as pb
-from attnserve._fields import INTEGER, NUMBER, extend_field, fill_rope, session_ref, set_field
+from attnserve._fields import INTEGER, NUMBER, extend_field, fill_rope, flag, session_ref, set_field, text
 from attnserve._tensor import Kind, encode
 from attnserve._wire import WireError, WireMessage, cut_fields, repeated_field
 from attnserve.errors import from_item
@@ -86,14 +86,14 @@ def _small_fields(request: AttendRequest) -> Any:
     """Everything but the large tensors."""
     message = pb.AttendRequest(layout=pb.enum_number("layout", "Layout", request.layout),
                                priority=pb.enum_number("priority", "Priority", request.priority))
-    set_field(message, "request_id", str, request.request_id)
+    set_field(message, "request_id", text, request.request_id)
     set_field(message, "num_q_heads", INTEGER, request.num_q_heads)
     set_field(message, "num_kv_heads", INTEGER, request.num_kv_heads)
     extend_field(message, "kv_lengths", INTEGER, request.kv_lengths)
     _fill_params(request, message.params)
     message.output.dtype = pb.enum_number("output_dtype", "DataType", request.output_dtype)
     message.output.weights = pb.enum_number("weights", "WeightsMode", request.weights)
-    set_field(message.output, "return_lse", bool, request.return_lse)
+    set_field(message.output, "return_lse", flag, request.return_lse)
     set_field(message.output, "top_k", INTEGER, request.top_k)
     if request.session_id:
         message.session.CopyFrom(session_ref(request.session_id, request.layer, request.expected_length))

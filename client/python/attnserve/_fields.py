@@ -6,13 +6,27 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from attnserve import _contract as pb
 from attnserve._tensor import small_message
 from attnserve.request import Rope
 
-# Functions of Python that refuse what is no number of their kind.
+# They refuse what is of another kind.
 INTEGER: Callable[[Any], int] = operator.index
 NUMBER: Callable[[Any], float] = float
+
+
+def flag(value: Any) -> bool:
+    """Raises TypeError for what is only true or false in a way."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError("a bool is needed")
+    return bool(value)
+
+
+def text(value: Any) -> Any:
+    """protobuf refuses what is none."""
+    return value
 
 
 def set_field(message: Any, name: str, convert: Callable[[Any], Any], value: Any, prefix: str = "") -> None:
@@ -45,7 +59,7 @@ def fill_rope(rope: Rope, message: Any) -> None:
     prefix = "rope."
     set_field(message, "base", NUMBER, rope.base, prefix)
     set_field(message, "rotary_dim", INTEGER, rope.rotary_dim, prefix)
-    set_field(message, "interleaved", bool, rope.interleaved, prefix)
+    set_field(message, "interleaved", flag, rope.interleaved, prefix)
     set_field(message, "scaling_factor", NUMBER, rope.scaling_factor, prefix)
     extend_field(message, "positions", INTEGER, rope.positions, prefix)
     extend_field(message, "key_positions", INTEGER, rope.key_positions, prefix)

@@ -18,7 +18,7 @@ from attnserve._wire import WireError, WireMessage, cut_fields
 # np.ndarray or torch.Tensor: what the package takes, and gives back in kind.
 Array: TypeAlias = Any
 
-_SHAPE, _DATA = 2, 3  # Field numbers of attn.v1.Tensor.
+_DATA = 3  # Field number in attn.v1.Tensor.
 # Little-endian, as on the wire. BF16 is ml_dtypes' and looked up by name.
 _NUMPY = {"f32": "<f4", "f16": "<f2", "f64": "<f8", "bool": "|b1", "i32": "<i4", "i64": "<i8"}
 _NAMES = {np.dtype(dtype): name for name, dtype in _NUMPY.items()}
@@ -35,7 +35,7 @@ def dtype_name(field: str, array: Array) -> str:
     """"f32", "bf16", ... Raises TypeError for what the contract cannot say."""
     if is_torch(array):
         name = next((name for name, torch_name in _TORCH.items() if f"torch.{torch_name}" == str(array.dtype)), None)
-    elif isinstance(array, np.ndarray):
+    elif isinstance(array, np.ndarray) and not isinstance(array, np.ma.MaskedArray):  # Its mask would be lost.
         # No two dtypes are called bfloat16, whichever library made it.
         dtype = array.dtype
         name = "bf16" if dtype.name == "bfloat16" else _NAMES.get(dtype.newbyteorder("<"))
@@ -48,7 +48,7 @@ def dtype_name(field: str, array: Array) -> str:
 
 def to_numpy(field: str, array: Array) -> np.ndarray:
     """The elements as NumPy has them, without a copy where that can be; torch's
-    bf16 becomes uint16. Raises RuntimeError for a torch tensor that wants
+    bf16 becomes int16. Raises RuntimeError for a torch tensor that wants
     gradients, since none come back."""
     if not is_torch(array):
         return np.asarray(array)
@@ -145,7 +145,7 @@ def _round_to_bf16(array: np.ndarray) -> np.ndarray:
     bits = single.view(np.uint32)
     inexact = np.isfinite(single) & (single != array)
     away = np.abs(single) > np.abs(array)
-    bits = np.where(inexact & away, bits - 1, bits) | (inexact & True).astype(np.uint32)
+    bits = np.where(inexact & away, bits - 1, bits) | inexact.astype(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)
     rounded = np.where(np.isnan(array), np.uint32(0x7FC00000), rounded)
     return (rounded >> 16).astype(np.uint16)

@@ -69,8 +69,9 @@ def test_options_reach_the_server(client, tensors):
     plain = client.attend(query, key[:, :, :2], value[:, :, :2]).output
     assert np.array_equal(client.attend(query, key, value, attn_mask=mask).output, plain)
     assert np.array_equal(client.attend(query, key, value, kv_lengths=[2]).output, plain)
-    assert np.array_equal(client.attend(query, key, value, causal_offset=3, left_window=2, right_window=0).output,
-                          client.attend(query, key, value, causal="bottom_right", causal_offset=3, left_window=2).output)
+    window = {"causal_offset": 3, "left_window": 2}
+    assert np.array_equal(client.attend(query, key, value, right_window=0, **window).output,
+                          client.attend(query, key, value, causal="bottom_right", **window).output)
     for options in ({"scale": 0.1}, {"softcap": 0.5}, {"alibi_slopes": [0.5]}, {"sinks": [0.0]},
                     {"rope": Rope(base=10000)}):
         assert not np.allclose(client.attend(query, key, value, **options).output,

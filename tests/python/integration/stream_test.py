@@ -19,7 +19,8 @@ def test_every_request_has_its_result(client, requests):
     found = {result.request_id: result.unwrap().output for result in client.attend_stream(sent)}
     assert set(found) == {str(n) for n in range(40)}
     for request in sent:
-        assert np.array_equal(found[request.request_id], client.attend(request.query, request.key, request.value).output)
+        expected = client.attend(request.query, request.key, request.value).output
+        assert np.array_equal(found[request.request_id], expected)
 
 
 def test_failed_item_does_not_end_the_stream(client, requests):

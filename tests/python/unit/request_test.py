@@ -91,6 +91,8 @@ def test_typed_options_are_those_of_the_request():
     ({"top_k": 1.5}, TypeError, "top_k cannot be 1.5"),
     ({"left_window": 1 << 63}, ValueError, "left_window cannot be"),
     ({"scale": "big"}, ValueError, "scale cannot be 'big'"),
+    ({"return_lse": "no"}, TypeError, "return_lse cannot be 'no'"),
+    ({"request_id": 5}, TypeError, "request_id cannot be 5"),
     ({"sinks": 1.0}, TypeError, "sinks cannot be 1.0"),
     ({"kv_lengths": [1.5]}, TypeError, "kv_lengths cannot be"),
     ({"attn_mask": [[True]]}, TypeError, "attn_mask must be a NumPy array"),

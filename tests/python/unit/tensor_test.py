@@ -54,7 +54,8 @@ def test_decoded_array_is_the_callers_own():
     assert array.flags.writeable and array.flags.aligned and array.flags.owndata
 
 
-@pytest.mark.parametrize("array", [[1.0], 1.0, None, np.ones(2, np.complex64), np.ones(2, np.uint8), np.array(["a"])])
+@pytest.mark.parametrize("array", [[1.0], 1.0, None, np.ones(2, np.complex64), np.ones(2, np.uint8), np.array(["a"]),
+                                   np.ma.masked_array([1.0], [True])])
 def test_what_the_contract_cannot_say_is_a_type_error_that_names_the_field(array):
     with pytest.raises(TypeError, match="^key must be"):
         dtype_name("key", array)
