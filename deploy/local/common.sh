@@ -15,7 +15,8 @@ packages_for() {
       "libdnnl-dev ocl-icd-opencl-dev libhwy-dev libspdlog-dev libcli11-dev prometheus-cpp-dev" \
       "libcivetweb-dev libxxhash-dev libisal-dev nlohmann-json3-dev libgtest-dev libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
-      "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" ;;
+      "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
+      "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" ;;
     image) echo "buildah crun debootstrap" ;;
     *) fail "no such purpose: '$1' (build, test, image, promtool)" ;;
   esac

@@ -12,12 +12,12 @@ READY_WITHIN_SECONDS = 60
 class Server:
     """attnserve on a free port; a context manager. Its log is in `log`."""
 
-    def __init__(self, binary: str) -> None:
+    def __init__(self, binary: str, *flags: str) -> None:
         self.log: list[str] = []
         self._ready = threading.Event()
         self._address = ""
         self._process = subprocess.Popen(
-            [binary, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--drain-delay", "0s"],
+            [binary, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--drain-delay", "0s", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -1,0 +1,31 @@
+"""Attention as a service: the client of attnserve.
+
+    import numpy as np
+    import attnserve
+
+    with attnserve.Client("127.0.0.1:8001") as client:
+        response = client.attend(query, key, value, causal="top_left")
+
+Tensors are NumPy arrays or torch tensors, and answers are of the same kind.
+"""
+
+from attnserve import aio, errors
+from attnserve._channel import RetryPolicy, Tls
+from attnserve.client import Client
+from attnserve.default_client import connect
+from attnserve.errors import AttnError
+from attnserve.functional import scaled_dot_product_attention
+from attnserve.merging import PartialAnswer, merge
+from attnserve.request import AttendRequest, Rope
+from attnserve.response import AttendResponse, AttendResult, Timing, TopWeights
+from attnserve.session import Session
+from attnserve.session_state import SessionSpec, SessionState
+from attnserve.split_context import SplitContext
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "PartialAnswer", "RetryPolicy", "Rope",
+    "Session", "SessionSpec", "SessionState", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect", "errors",
+    "merge", "scaled_dot_product_attention",
+]
