@@ -64,6 +64,7 @@ void AttendFlow::RunDecoded(const FragmentedBytes& bytes,
   context_.metrics.MessageReceived(receive_time);
   Submit({.request_id = std::move(decoded.request_id),
           .task = *std::move(task),
+          .shared_output = std::move(decoded.shared_output),
           .receive_time = receive_time},
          std::move(done));
 }
@@ -74,7 +75,7 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::Prepare(
   if (decoded.session.has_value()) return PrepareOnSession(bytes, decoded);
   ATTN_ASSIGN_OR_RETURN(AttentionPlan plan,
                         ValidateRequest(decoded.spec, context_.limits));
-  ATTN_RETURN_IF_ERROR(TakeReply(plan));
+  ATTN_RETURN_IF_ERROR(CheckReply(decoded, plan));
   ATTN_ASSIGN_OR_RETURN(
       AttentionTaskPtr task,
       context_.engine.Prepare(std::move(plan), OptionsOf(decoded)));
@@ -90,7 +91,7 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::PrepareOnSession(
       .limits = context_.limits,
       .options = OptionsOf(decoded),
       .check_reply =
-          [this](const AttentionPlan& plan) { return TakeReply(plan); },
+          [&](const AttentionPlan& plan) { return CheckReply(decoded, plan); },
       .copy_inputs =
           [&](AttentionTask& task) {
             CopyTensors(bytes, decoded.places, task);
@@ -125,7 +126,9 @@ SubmitOptions AttendFlow::OptionsOf(const DecodedRequest& decoded) const {
   return options;
 }
 
-absl::Status AttendFlow::TakeReply(const AttentionPlan& plan) {
+absl::Status AttendFlow::CheckReply(const DecodedRequest& decoded,
+                                    const AttentionPlan& plan) {
+  ATTN_RETURN_IF_ERROR(CheckSharedOutput(decoded, plan));
   if (arrival_.budget == nullptr) return absl::OkStatus();
   return arrival_.budget->Take(plan.reply_bytes());
 }
@@ -150,6 +153,7 @@ void AttendFlow::Submit(AttendOutcome accepted, Done done) {
     }
     outcome.status = outcome.task->status();
     Report(self->context_, outcome.status);
+    if (outcome.status.ok()) CopySharedOutput(outcome);
     if (outcome.status.ok() && self->ending_session_ != nullptr) {
       self->context_.sessions.End(self->ending_session_);
     }

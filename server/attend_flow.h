@@ -90,7 +90,8 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
       const FragmentedBytes& bytes, const DecodedRequest& decoded);
   absl::StatusOr<SessionPtr> SessionOf(const SessionTarget& target);
   SubmitOptions OptionsOf(const DecodedRequest& decoded) const;
-  absl::Status TakeReply(const AttentionPlan& plan);
+  absl::Status CheckReply(const DecodedRequest& decoded,
+                          const AttentionPlan& plan);
   void Refuse(absl::Status status, std::string request_id, const Done& done);
   // `accepted`: what is known of the outcome by then.
   void Submit(AttendOutcome accepted, Done done);

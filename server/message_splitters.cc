@@ -25,6 +25,20 @@ absl::Status TooManySmallBytes(std::string_view field) {
                        "more");
 }
 
+absl::StatusOr<SharedMemory::Bytes> FindShared(const RequestBytes& bytes,
+                                               std::string_view name,
+                                               const v1::SharedRange& shared) {
+  if (bytes.shared_memory == nullptr) {
+    return InvalidTensor(
+        absl::StrCat(std::string(name), ".shared"),
+        "must be absent: the server runs without --shared-memory-socket",
+        "a region");
+  }
+  return bytes.shared_memory->Find(name, {.region_id = shared.region_id(),
+                                          .offset = shared.offset(),
+                                          .size = shared.size()});
+}
+
 absl::Status TensorSplitter::Add(ByteRange range) {
   is_present_ = true;
   return ForEachField(bytes_, range, [this](const MessageField& field) {
@@ -55,17 +69,8 @@ absl::StatusOr<ByteRange> TensorSplitter::PlaceOfShared(
                          "must be empty beside shared",
                          absl::StrCat(data_.size, " bytes"));
   }
-  if (bytes.shared_memory == nullptr) {
-    return InvalidTensor(
-        absl::StrCat(name, ".shared"),
-        "must be absent: the server runs without --shared-memory-socket",
-        "a region");
-  }
-  ATTN_ASSIGN_OR_RETURN(
-      SharedMemory::Bytes found,
-      bytes.shared_memory->Find(name, {.region_id = shared.region_id(),
-                                       .offset = shared.offset(),
-                                       .size = shared.size()}));
+  ATTN_ASSIGN_OR_RETURN(SharedMemory::Bytes found,
+                        FindShared(bytes, name, shared));
   return bytes.message.Append(found.data, static_cast<size_t>(found.size),
                               std::move(found.region));
 }

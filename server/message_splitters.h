@@ -47,6 +47,12 @@ class SmallFields {
 // INVALID_ARGUMENT for a message whose small fields pass kMaxSmallBytes.
 absl::Status TooManySmallBytes(std::string_view field);
 
+// What `shared`, of the tensor `name`, stands for. INVALID_ARGUMENT /
+// INVALID_TENSOR if there is no such memory, or none is shared.
+absl::StatusOr<SharedMemory::Bytes> FindShared(const RequestBytes& bytes,
+                                               std::string_view name,
+                                               const v1::SharedRange& shared);
+
 // A tensor found so far: protobuf merges a message field that comes twice.
 class TensorSplitter {
  public:

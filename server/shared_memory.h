@@ -40,7 +40,7 @@ class SharedMemory {
     uint64_t size = 0;
   };
   struct Bytes {
-    const std::byte* data = nullptr;
+    std::byte* data = nullptr;
     int64_t size = 0;
     // Keeps them mapped.
     std::shared_ptr<const SharedRegion> region;

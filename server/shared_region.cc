@@ -31,19 +31,19 @@ absl::StatusOr<std::unique_ptr<SharedRegion>> SharedRegion::Create(
             F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return NoMemory(size);
   }
-  void* data = mmap(nullptr, length, PROT_READ, MAP_SHARED | MAP_POPULATE,
-                    file.get(), 0);
+  void* data = mmap(nullptr, length, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_POPULATE, file.get(), 0);
   if (data == MAP_FAILED) return NoMemory(size);
-  return std::unique_ptr<SharedRegion>(new SharedRegion(
-      std::move(file), static_cast<const std::byte*>(data), size));
+  return std::unique_ptr<SharedRegion>(
+      new SharedRegion(std::move(file), static_cast<std::byte*>(data), size));
 }
 
-SharedRegion::SharedRegion(Descriptor file, const std::byte* data, int64_t size)
+SharedRegion::SharedRegion(Descriptor file, std::byte* data, int64_t size)
     : file_(std::move(file)), data_(data), size_(size) {}
 
 SharedRegion::~SharedRegion() {
   // Neither can fail on a region that was made.
-  munmap(const_cast<std::byte*>(data_), static_cast<size_t>(size_));
+  munmap(data_, static_cast<size_t>(size_));
   fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size_);
 }
 

@@ -1,6 +1,6 @@
 // Memory that the server shares with a client on its machine: a file without a
-// name (memfd), which both map. The client puts tensors there; the server reads
-// them, and trusts nothing but the size.
+// name (memfd), which both map. The client puts tensors there, the server
+// outputs; it trusts nothing but the size.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace attn {
 class SharedRegion {
  public:
   // `size` bytes of zeroes, all of them backed from the start. Sealed: nobody
-  // can shrink it, so that reading never faults. RESOURCE_EXHAUSTED if the
+  // can shrink it, so that no access faults. RESOURCE_EXHAUSTED if the
   // system has no such memory. REQUIRES: size > 0.
   static absl::StatusOr<std::unique_ptr<SharedRegion>> Create(int64_t size);
 
@@ -26,16 +26,16 @@ class SharedRegion {
   SharedRegion(const SharedRegion&) = delete;
   SharedRegion& operator=(const SharedRegion&) = delete;
 
-  const std::byte* data() const { return data_; }
+  std::byte* data() const { return data_; }
   int64_t size() const { return size_; }
   // To hand out.
   int fd() const { return file_.get(); }
 
  private:
-  SharedRegion(Descriptor file, const std::byte* data, int64_t size);
+  SharedRegion(Descriptor file, std::byte* data, int64_t size);
 
   const Descriptor file_;
-  const std::byte* const data_;
+  std::byte* const data_;
   const int64_t size_;
 };
 

@@ -74,6 +74,14 @@ std::string EchoedId(const std::string& id);
 // of two stays in int64.
 int64_t ToLength(uint64_t length);
 
+// Where an output goes instead of into the reply.
+struct SharedOutput {
+  SharedMemory::Bytes bytes;
+  // As the request named it.
+  std::string region_id;
+  uint64_t offset = 0;
+};
+
 struct DecodedRequest {
   // Not OK: the request is refused. request_id is set as far as it was found.
   absl::Status status;
@@ -85,6 +93,7 @@ struct DecodedRequest {
   Duration timeout{};
   std::optional<SessionTarget> session;
   TensorPlaces places;
+  std::optional<SharedOutput> shared_output;
 };
 
 // An AppendKvRequest; spec has key, value, layout and params.rope alone.
@@ -113,17 +122,27 @@ absl::StatusOr<std::vector<ByteRange>> DecodeBatch(
 void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
                  AttentionTask& task);
 
+// INVALID_ARGUMENT for a shared output that is not of the output's size.
+absl::Status CheckSharedOutput(const DecodedRequest& decoded,
+                               const AttentionPlan& plan);
+
 // What became of one request.
 struct AttendOutcome {
   absl::Status status{};
   std::string request_id{};
   // The finished task where status is OK. Shared with the reply's chunks.
   AttentionTaskPtr task{};
+  // Holds the output once the task was computed; nothing: the reply does.
+  std::optional<SharedOutput> shared_output{};
   // To decode, check and copy the request in.
   Duration receive_time{};
   // Message received to now.
   Duration total_time{};
 };
+
+// The output to where the outcome's request wants it, if that is shared memory.
+// REQUIRES: outcome.status is OK.
+void CopySharedOutput(const AttendOutcome& outcome);
 
 // The shape of the output, in the plan's layout.
 Dims OutputDims(const AttentionPlan& plan);

@@ -1,5 +1,7 @@
 // Pass 1 and 2 of server/wire_codec.h.
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "attn/v1/attention.pb.h"
@@ -153,6 +155,18 @@ void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
   if (small.has_session()) decoded.session = ReadSessionRef(small.session());
 }
 
+absl::Status ReadSharedOutput(const RequestBytes& bytes,
+                              const v1::OutputOptions& wire,
+                              DecodedRequest& decoded) {
+  if (!wire.has_shared()) return absl::OkStatus();
+  ATTN_ASSIGN_OR_RETURN(SharedMemory::Bytes found,
+                        FindShared(bytes, "output", wire.shared()));
+  decoded.shared_output = SharedOutput{.bytes = std::move(found),
+                                       .region_id = wire.shared().region_id(),
+                                       .offset = wire.shared().offset()};
+  return absl::OkStatus();
+}
+
 absl::Status Decode(const RequestBytes& bytes, ByteRange range,
                     DecodedRequest& decoded) {
   RequestSplitter splitter(bytes.message);
@@ -165,6 +179,7 @@ absl::Status Decode(const RequestBytes& bytes, ByteRange range,
   ATTN_RETURN_IF_ERROR(parsed);
   ATTN_RETURN_IF_ERROR(CheckEnvelope(small));
   ReadSmall(small, decoded);
+  ATTN_RETURN_IF_ERROR(ReadSharedOutput(bytes, small.output(), decoded));
   return splitter.FinishTensors(bytes, decoded.spec, decoded.places);
 }
 
@@ -274,6 +289,25 @@ void CopyTensors(const FragmentedBytes& bytes, const TensorPlaces& places,
   if (!task.plan().rope.has_tables) return;
   bytes.CopyTo(places.rope_cos, task.cos());
   bytes.CopyTo(places.rope_sin, task.sin());
+}
+
+absl::Status CheckSharedOutput(const DecodedRequest& decoded,
+                               const AttentionPlan& plan) {
+  if (!decoded.shared_output.has_value() ||
+      decoded.shared_output->bytes.size == plan.output_bytes) {
+    return absl::OkStatus();
+  }
+  return InvalidTensor(
+      "output.shared.size",
+      absl::StrCat("must be the output's ", plan.output_bytes, " bytes"),
+      absl::StrCat(decoded.shared_output->bytes.size));
+}
+
+void CopySharedOutput(const AttendOutcome& outcome) {
+  if (!outcome.shared_output.has_value()) return;
+  const SharedMemory::Bytes& to = outcome.shared_output->bytes;
+  if (to.size == 0) return;
+  std::memcpy(to.data, outcome.task->output(), static_cast<size_t>(to.size));
 }
 
 }  // namespace attn

@@ -17,13 +17,17 @@ struct TensorBytes {
   Dims dims;
 };
 
+v1::Tensor HeaderOf(DataType dtype, const Dims& dims) {
+  v1::Tensor header;
+  header.set_dtype(static_cast<v1::DataType>(dtype));
+  header.mutable_shape()->Add(dims.begin(), dims.end());
+  return header;
+}
+
 void AppendTensor(int field_number, const TensorBytes& tensor,
                   const AttentionTaskPtr& task, Reply& reply) {
-  v1::Tensor header;
-  header.set_dtype(static_cast<v1::DataType>(tensor.dtype));
-  header.mutable_shape()->Add(tensor.dims.begin(), tensor.dims.end());
   Reply message;
-  AppendText(header.SerializeAsString(), message);
+  AppendText(HeaderOf(tensor.dtype, tensor.dims).SerializeAsString(), message);
   if (tensor.size > 0) {
     AppendBorrowed(
         v1::Tensor::kDataFieldNumber,
@@ -48,14 +52,30 @@ void AppendTop(const AttentionTaskPtr& task, Reply& reply) {
   AppendMessage(v1::AttendResponse::kTopFieldNumber, std::move(top), reply);
 }
 
-void AppendTensors(const AttentionTaskPtr& task, Reply& reply) {
+void AppendOutput(const AttendOutcome& outcome, Reply& reply) {
+  const AttentionPlan& plan = outcome.task->plan();
+  constexpr int kField = v1::AttendResponse::kOutputFieldNumber;
+  if (!outcome.shared_output.has_value()) {
+    return AppendTensor(kField,
+                        {outcome.task->output(), plan.output_bytes,
+                         plan.output_dtype, OutputDims(plan)},
+                        outcome.task, reply);
+  }
+  v1::Tensor header = HeaderOf(plan.output_dtype, OutputDims(plan));
+  header.mutable_shared()->set_region_id(outcome.shared_output->region_id);
+  header.mutable_shared()->set_offset(outcome.shared_output->offset);
+  header.mutable_shared()->set_size(static_cast<uint64_t>(plan.output_bytes));
+  Reply message;
+  AppendText(header.SerializeAsString(), message);
+  AppendMessage(kField, std::move(message), reply);
+}
+
+void AppendTensors(const AttendOutcome& outcome, Reply& reply) {
+  const AttentionTaskPtr& task = outcome.task;
   const AttentionPlan& plan = task->plan();
   const Geometry& g = plan.geometry;
   using Response = v1::AttendResponse;
-  AppendTensor(
-      Response::kOutputFieldNumber,
-      {task->output(), plan.output_bytes, plan.output_dtype, OutputDims(plan)},
-      task, reply);
+  AppendOutput(outcome, reply);
   if (plan.output.return_lse) {
     AppendTensor(Response::kLseFieldNumber,
                  {task->lse(),
@@ -113,7 +133,7 @@ Dims OutputDims(const AttentionPlan& plan) {
 Reply EncodeResponse(const AttendOutcome& outcome) {
   Reply reply;
   AppendText(RequestIdField(outcome.request_id), reply);
-  AppendTensors(outcome.task, reply);
+  AppendTensors(outcome, reply);
   AppendText(ClosingFields(outcome), reply);
   return reply;
 }

@@ -13,22 +13,14 @@ void FillHeader(const Tensor& tensor, pb::Tensor& message) {
   message.mutable_shape()->Add(tensor.shape().begin(), tensor.shape().end());
 }
 
-// Names the place in shared memory instead of sending the bytes.
-void FillShared(const Tensor& tensor, pb::Tensor& message) {
-  FillHeader(tensor, message);
-  pb::SharedRange& shared = *message.mutable_shared();
-  shared.set_region_id(tensor.shared_place()->region_id);
-  shared.set_offset(tensor.shared_place()->offset);
-  shared.set_size(tensor.bytes().size());
-}
-
 // For tables of a few KiB that are not worth a slice.
 void FillCopy(const Tensor& tensor, pb::Tensor& message) {
-  if (tensor.shared_place().has_value()) {
-    return FillShared(tensor, message);
-  }
   FillHeader(tensor, message);
-  message.set_data(tensor.bytes().data(), tensor.bytes().size());
+  if (tensor.shared_place().has_value()) {
+    FillShared(tensor, *message.mutable_shared());
+  } else {
+    message.set_data(tensor.bytes().data(), tensor.bytes().size());
+  }
 }
 
 }  // namespace
@@ -38,21 +30,27 @@ void AppendTensor(int field, const Tensor& tensor, WireMessage& out) {
     return;
   }
   pb::Tensor header;
+  FillHeader(tensor, header);
   WireMessage body;
   if (tensor.shared_place().has_value()) {
-    FillShared(tensor, header);
-    const std::string text = header.SerializeAsString();
-    out.AppendLengthDelimited(field, text.size());
-    out.Append(text);
-    return;
+    FillShared(tensor, *header.mutable_shared());
+    body.Append(header.SerializeAsString());
+  } else {
+    body.Append(header.SerializeAsString());
+    body.AppendLengthDelimited(pb::Tensor::kDataFieldNumber,
+                               tensor.bytes().size());
+    body.AppendShared(tensor.owner(), tensor.bytes());
   }
-  FillHeader(tensor, header);
-  body.Append(header.SerializeAsString());
-  body.AppendLengthDelimited(pb::Tensor::kDataFieldNumber,
-                             tensor.bytes().size());
-  body.AppendShared(tensor.owner(), tensor.bytes());
   out.AppendLengthDelimited(field, body.size_bytes());
   out.AppendMessage(std::move(body));
+}
+
+void FillShared(const Tensor& tensor, pb::SharedRange& message) {
+  message.set_size(tensor.bytes().size());
+  if (tensor.shared_place().has_value()) {
+    message.set_region_id(tensor.shared_place()->region_id);
+    message.set_offset(tensor.shared_place()->offset);
+  }
 }
 
 void FillRope(const RopeParams& rope, pb::RopeParams& message) {

@@ -12,6 +12,9 @@ namespace attn::client {
 // nothing for an absent tensor.
 void AppendTensor(int field, const Tensor& tensor, WireMessage& out);
 
+// Where the tensor lies; the server refuses what is not in shared memory.
+void FillShared(const Tensor& tensor, attn::v1::SharedRange& message);
+
 void FillRope(const RopeParams& rope, attn::v1::RopeParams& message);
 void FillSession(const SessionRef& session, attn::v1::SessionRef& message);
 

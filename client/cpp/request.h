@@ -73,6 +73,9 @@ struct OutputOptions {
   bool return_lse = false;
   Weights weights = Weights::kNone;
   uint32_t top_k = 0;  // 0: off.
+  // Where the output goes instead of into AttendResponse::output, which is
+  // absent then: a place in a SharedRegion, of its size.
+  Tensor into = {};
 };
 
 // Which layer of which session a call works on.
@@ -117,7 +120,7 @@ struct Timing {
 
 struct AttendResponse {
   std::string request_id = {};
-  Tensor output = {};  // In the request's layout.
+  Tensor output = {};  // In the request's layout; absent with output.into.
   Tensor lse = {};     // [B, num_q_heads, q_len] f32, only if asked for.
   Tensor weights =
       {};  // [B, num_q_heads, q_len, kv_len] f32, only if asked for.

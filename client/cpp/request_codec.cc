@@ -40,6 +40,9 @@ void FillOutput(const OutputOptions& output, pb::OutputOptions& message) {
   message.set_return_lse(output.return_lse);
   message.set_weights(static_cast<pb::WeightsMode>(output.weights));
   message.set_top_k(output.top_k);
+  if (output.into.present()) {
+    FillShared(output.into, *message.mutable_shared());
+  }
 }
 
 // Everything but the large tensors.
@@ -101,7 +104,7 @@ WireMessage EncodeBatch(absl::Span<const AttendRequest> requests) {
 AttendResponse DecodeResponse(pb::AttendResponse& message) {
   AttendResponse response;
   response.request_id = std::move(*message.mutable_request_id());
-  if (message.has_output()) {
+  if (message.has_output() && !message.output().has_shared()) {
     response.output = DecodeTensor(*message.mutable_output());
   }
   if (message.has_lse()) {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kNoLoading =
     "models are part of the server: none is loaded or unloaded";
 constexpr std::string_view kNoSharedMemory =
-    "tensors travel in messages; shared memory is not served";
+    "no memory that clients name is shared; attn.v1 has Tensor.shared";
 constexpr std::string_view kNoTracing =
     "tracing is not served; /metrics has a histogram of every stage";
 constexpr std::string_view kNoLogSettings =

@@ -57,6 +57,13 @@ class SharedMemoryTest : public testing::Test {
     return request;
   }
 
+  static void ExpectViolation(const absl::Status& status,
+                              const std::string& field) {
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
+    EXPECT_THAT(client::FieldViolations(status),
+                ElementsAre(Field(&client::FieldViolation::field, field)));
+  }
+
   void ExpectSharedBytes(double expected) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -85,6 +92,46 @@ TEST_F(SharedMemoryTest, AnswersTheBytesOfSentTensors) {
   ASSERT_TRUE(sent.ok()) << sent.status();
   ASSERT_TRUE(shared.ok()) << shared.status();
   EXPECT_EQ(shared->output.bytes(), sent->output.bytes());
+}
+
+TEST_F(SharedMemoryTest, PutsTheOutputWhereItIsAsked) {
+  client::AttendRequest request = InSharedMemory(Request());
+  const auto sent = client_->Attend(request);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  request.output.into =
+      *region_->Place(sent->output.dtype(), sent->output.shape(), used_bytes_);
+  request.output.return_lse = true;
+  const auto shared = client_->Attend(request);
+  ASSERT_TRUE(shared.ok()) << shared.status();
+  EXPECT_FALSE(shared->output.present());
+  EXPECT_TRUE(shared->lse.present());
+  EXPECT_EQ(request.output.into.bytes(), sent->output.bytes());
+}
+
+TEST_F(SharedMemoryTest, PutsASessionsOutputWhereItIsAsked) {
+  const client::AttendRequest whole = Request();
+  const client::SessionSpec spec{
+      .num_layers = 1,
+      .num_kv_heads = static_cast<uint32_t>(whole.key.shape()[1]),
+      .head_dim = static_cast<uint32_t>(whole.key.shape()[3])};
+  ASSERT_TRUE(client_->CreateSession(spec, "s").ok());
+  const auto sent = client_->Attend(whole);
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  client::AttendRequest request = whole;
+  request.session = client::SessionRef{.session_id = "s"};
+  request.output.into =
+      *region_->Place(sent->output.dtype(), sent->output.shape(), 0);
+  const auto shared = client_->Attend(request);
+  ASSERT_TRUE(shared.ok()) << shared.status();
+  EXPECT_EQ(request.output.into.bytes(), sent->output.bytes());
+}
+
+TEST_F(SharedMemoryTest, RefusesAPlaceThatIsNotOfTheOutputsSize) {
+  client::AttendRequest request = Request();
+  request.output.into = *region_->Place(client::DType::kF32, {3}, 0);
+  ExpectViolation(client_->Attend(request).status(), "output.shared.size");
+  request.output.into = *Tensor::FromFloats({1}, {1});
+  ExpectViolation(client_->Attend(request).status(), "output.shared.region_id");
 }
 
 TEST_F(SharedMemoryTest, ServesBatches) {
@@ -129,11 +176,7 @@ TEST_F(SharedMemoryTest, RefusesARegionWhoseConnectionIsClosed) {
   EXPECT_TRUE(client_->Attend(request).ok());
   region_.reset();
   ExpectSharedBytes(0);
-  const absl::Status status = client_->Attend(request).status();
-  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
-  EXPECT_THAT(client::FieldViolations(status),
-              ElementsAre(Field(&client::FieldViolation::field,
-                                "key.shared.region_id")));
+  ExpectViolation(client_->Attend(request).status(), "key.shared.region_id");
 }
 
 TEST_F(SharedMemoryTest, BudgetIsForAllClients) {
