@@ -30,6 +30,7 @@ int64_t ReplySize(const Reply& reply);
 // send.
 void AppendText(std::string text, Reply& reply);
 
+// Appends the chunks of `part`.
 void AppendReply(Reply part, Reply& reply);
 
 // Appends `message` as the field of the message that `reply` is.

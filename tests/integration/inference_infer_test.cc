@@ -229,15 +229,15 @@ TEST_F(InferenceInferTest, TimeoutThatSufficesChangesNothing) {
 }
 
 TEST_F(InferenceInferTest, StatisticsAddUpToTheClientsCount) {
-  constexpr int kThreads = 4;
-  const int kEach = static_cast<int>(Scaled(50, 10));
+  constexpr int64_t kThreads = 4;
+  const int64_t each = Scaled(50, 10);
   CaseOptions options;
   options.batch_size = 3;
   const AttentionCase c = MakeCase(options);
   std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
+  for (int64_t i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
-      for (int j = 0; j < kEach; ++j) MustInfer(ToInferRequest(c));
+      for (int64_t j = 0; j < each; ++j) MustInfer(ToInferRequest(c));
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -247,7 +247,7 @@ TEST_F(InferenceInferTest, StatisticsAddUpToTheClientsCount) {
   EXPECT_FALSE(Infer(bad, response).ok());
 
   const auto read = Statistics("attention");
-  const auto expected = static_cast<uint64_t>(kThreads * kEach);
+  const auto expected = static_cast<uint64_t>(kThreads * each);
   const auto& stats = read.inference_stats();
   EXPECT_EQ(stats.success().count(), expected);
   EXPECT_EQ(stats.fail().count(), 1u);

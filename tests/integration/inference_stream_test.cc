@@ -12,7 +12,7 @@ using InferenceStreamTest = InferenceFixture;
 InferRequest Numbered(int number, int64_t kv_len = 8) {
   CaseOptions options;
   options.kv_len = kv_len;
-  options.seed = static_cast<uint64_t>(number + 1);
+  options.seed = static_cast<uint64_t>(number) + 1;
   InferRequest request = ToInferRequest(MakeCase(options));
   request.set_id(std::to_string(number));
   return request;

@@ -19,9 +19,10 @@ from fixture import ServerTest
 
 PROGRAM = shutil.which("perf_analyzer", path=str(pathlib.Path(sys.executable).parent))
 WINDOW_MILLISECONDS = 1000
-# Of throughput and latency over three windows. On a machine that does other
-# things, too.
+# Of throughput and latency over three windows of up to ten.
 STABLE_WITHIN_PERCENT = 25
+# What else the machine does may shake one run.
+MAX_RUNS = 3
 
 
 def tensor(*shape: int) -> dict:
@@ -38,8 +39,8 @@ def problem(q_len: int, kv_len: int) -> dict:
 
 @unittest.skipUnless(PROGRAM, "perf_analyzer could not be installed")
 class PerfAnalyzerTest(ServerTest):
-    def measure(self, model: str, data: list, *flags: str) -> dict:
-        """One row of its report."""
+    def run_program(self, model: str, data: list, flags: tuple[str, ...]) -> tuple[str, list[dict]]:
+        """What it said, and the rows of its report: none where it was not stable."""
         with tempfile.TemporaryDirectory() as folder:
             report, inputs = pathlib.Path(folder, "report.csv"), pathlib.Path(folder, "data.json")
             inputs.write_text(json.dumps({"data": data}))
@@ -48,9 +49,16 @@ class PerfAnalyzerTest(ServerTest):
                  "-p", str(WINDOW_MILLISECONDS), "-s", str(STABLE_WITHIN_PERCENT), "-f", report, *flags],
                 capture_output=True, text=True, timeout=240, check=False)
             output = run.stdout + run.stderr
+            if "Failed to obtain stable measurement" in output:
+                return output, []
             self.assertEqual(run.returncode, 0, output)
-            self.assertNotIn("Failed to obtain stable measurement", output)
-            rows = list(csv.DictReader(report.read_text().splitlines()))
+            return output, list(csv.DictReader(report.read_text().splitlines()))
+
+    def measure(self, model: str, data: list, *flags: str) -> None:
+        for _ in range(MAX_RUNS):
+            output, rows = self.run_program(model, data, flags)
+            if rows:
+                break
         self.assertEqual(len(rows), 1, output)
         for column in ("Server Queue", "Server Compute Input", "Server Compute Infer", "Server Compute Output"):
             self.assertIn(column, rows[0], output)
@@ -58,7 +66,6 @@ class PerfAnalyzerTest(ServerTest):
               f"p50 {rows[0]['p50 latency']} us, server queue {rows[0]['Server Queue']} us, "
               f"compute {rows[0]['Server Compute Infer']} us")
         self.assertGreater(float(rows[0]["Inferences/Second"]), 0)
-        return rows[0]
 
     def successes(self, model: str) -> tuple[int, int]:
         with triton.InferenceServerClient(self.address) as client:
