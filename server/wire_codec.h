@@ -66,9 +66,10 @@ inline constexpr size_t kMaxRequestIdBytes = 256;
 // INVALID_ARGUMENT for the id of a request, `field`, beyond that.
 absl::Status CheckId(std::string_view field, const std::string& id);
 
-// The id as far as it may be echoed, cut between UTF-8 characters: a reply with
-// half of one could not be parsed.
-std::string EchoedId(const std::string& id);
+// The id as far as it may be echoed. Long ones are cut between UTF-8
+// characters, and of a message that did not parse (`is_parsed`) only ASCII is
+// sure to be UTF-8: a reply with something else could not be parsed.
+std::string EchoedId(const std::string& id, bool is_parsed);
 
 // A length as core counts it. Those beyond any layer's are cut, so that the sum
 // of two stays in int64.

@@ -174,7 +174,7 @@ absl::Status Decode(const RequestBytes& bytes, ByteRange range,
   v1::AttendRequest small;
   const absl::Status parsed = splitter.ParseSmall(small);
   // Even a refused item answers with the id that it gave.
-  decoded.request_id = EchoedId(small.request_id());
+  decoded.request_id = EchoedId(small.request_id(), parsed.ok());
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
   ATTN_RETURN_IF_ERROR(CheckEnvelope(small));
@@ -233,7 +233,9 @@ absl::Status CheckId(std::string_view field, const std::string& id) {
       absl::StrCat(id.size()));
 }
 
-std::string EchoedId(const std::string& id) {
+std::string EchoedId(const std::string& id, bool is_parsed) {
+  const auto is_ascii = [](unsigned char c) { return c < 0x80; };
+  if (!is_parsed && !std::all_of(id.begin(), id.end(), is_ascii)) return "";
   if (id.size() <= kMaxRequestIdBytes) return id;
   size_t size = kMaxRequestIdBytes;
   while (size > 0 && (id[size] & 0xc0) == 0x80) --size;

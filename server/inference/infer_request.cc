@@ -171,21 +171,12 @@ absl::Status ReadSequence(InferOptions& options, DecodedRequest& request) {
   return absl::OkStatus();
 }
 
-// What could not be parsed may hold text that is no UTF-8: a reply with it
-// could not be parsed either.
-bool IsAscii(const std::string& text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return c < 0x80; });
-}
-
 absl::Status Decode(const FragmentedBytes& message, DecodedInfer& decoded) {
   InferSplitter splitter(message);
   const absl::Status split = splitter.Split();
   Wire small;
   const absl::Status parsed = splitter.ParseSmall(small);
-  if (parsed.ok() || IsAscii(small.id())) {
-    decoded.request.request_id = EchoedId(small.id());
-  }
+  decoded.request.request_id = EchoedId(small.id(), parsed.ok());
   const absl::StatusOr<Model> model =
       FindModel(small.model_name(), small.model_version());
   decoded.has_model = model.ok();

@@ -51,9 +51,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def names(peer: str, problem: str) -> tuple[str, str]:
-    """Of the two figures: by the whole round trip, and by the server's compute."""
-    return f"peer.{peer}.{problem}_ratio", f"peer.{peer}.{problem}_compute_ratio"
+def names(peer: str, problem: str) -> list[str]:
+    """Of the figures: by the whole round trip, by the server's compute and, of
+    prefill, by the round trip with tensors in shared memory."""
+    kinds = ["", "_compute", "_shared"] if problem == "prefill" else ["", "_compute"]
+    return [f"peer.{peer}.{problem}{kind}_ratio" for kind in kinds]
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Seconds:
     round_trip: float
     compute: float
     peer: float
+    shared: float  # 0: not measured.
 
 
 def load(peer: str) -> Peer:
@@ -127,8 +130,9 @@ def measure(chosen: Chosen, problem: Problem, service: Service) -> Seconds:
     runs = range(problem.warm_runs + problem.runs)
     ours = [service.run(problem)[1:] for _ in runs][problem.warm_runs:]
     round_trips, computes = zip(*ours)
+    shared = ([service.run_shared(problem) for _ in runs][problem.warm_runs:] if problem.name == "prefill" else [0.0])
     peer = statistics.median([seconds_of(chosen.run) for _ in runs][problem.warm_runs:])
-    return Seconds(statistics.median(round_trips), statistics.median(computes), peer)
+    return Seconds(statistics.median(round_trips), statistics.median(computes), peer, statistics.median(shared))
 
 
 def print_row(name: str, ratios: list[float], target: float | None, what: str) -> float:
@@ -139,14 +143,16 @@ def print_row(name: str, ratios: list[float], target: float | None, what: str) -
 
 
 def report(peer: str, problem: str, chosen: Chosen, found: list[Seconds], wanted: str) -> dict[str, float]:
-    whole, compute = names(peer, problem)
+    whole, compute, *shared = names(peer, problem)
     medians = {field: 1e3 * statistics.median(getattr(one, field) for one in found)
-               for field in ("round_trip", "compute", "peer")}
+               for field in ("round_trip", "compute", "peer", "shared")}
     rows = [(whole, [one.peer / one.round_trip for one in found], TARGETS[problem],
              f"{PROBLEMS[problem]}: {medians['round_trip']:.1f} ms with the network, {peer} {medians['peer']:.1f} ms "
              f"({chosen.label}), largest difference {chosen.difference:.1e}"),
             (compute, [one.peer / one.compute for one in found], None,
-             f"the same by the server's compute time, {medians['compute']:.1f} ms")]
+             f"the same by the server's compute time, {medians['compute']:.1f} ms"),
+            *[(name, [one.peer / one.shared for one in found], None,
+               f"with all tensors in shared memory, {medians['shared']:.1f} ms") for name in shared]]
     return {name: print_row(name, ratios, target, what)
             for name, ratios, target, what in rows if name.startswith(wanted)}
 

@@ -18,6 +18,7 @@ from grpc_tools import protoc
 
 import raw_wire
 from problem import Problem
+from shared_region import SharedRegion
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "tests/interop"))
@@ -41,17 +42,18 @@ def keep_memory() -> None:
     mallopt(M_MMAP_MAX, 0)
 
 
-def _generate(folder: str) -> tuple[ModuleType, ModuleType, ModuleType]:
-    """attention_pb2, session_pb2 and session_pb2_grpc, made in `folder`."""
-    files = [str(PROTO / f"attn/v1/{name}.proto") for name in ("types", "attention", "session")]
+def _generate(folder: str) -> list[ModuleType]:
+    """attention_pb2, session_pb2, session_pb2_grpc and shared_memory_pb2, made in
+    `folder`."""
+    files = [str(PROTO / f"attn/v1/{name}.proto") for name in ("types", "attention", "session", "shared_memory")]
+    files.append(str(PROTO / "google/rpc/status.proto"))
     google = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     arguments = ["protoc", f"-I{PROTO}", f"-I{google}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
     if protoc.main([*arguments, *files]) != 0:
         raise RuntimeError(f"protoc failed on {PROTO}")
     sys.path.insert(0, folder)
-    attention, session, services = (importlib.import_module(f"attn.v1.{name}")
-                                    for name in ("attention_pb2", "session_pb2", "session_pb2_grpc"))
-    return attention, session, services
+    return [importlib.import_module(f"attn.v1.{name}")
+            for name in ("attention_pb2", "session_pb2", "session_pb2_grpc", "shared_memory_pb2")]
 
 
 class Service:
@@ -61,8 +63,9 @@ class Service:
     def __init__(self, binary: str) -> None:
         keep_memory()
         self._folder = tempfile.TemporaryDirectory(prefix="attn-peers-")
-        attention, self._messages, services = _generate(self._folder.name)
-        self._server = Server(binary)
+        self._attention, self._messages, services, self._memory_messages = _generate(self._folder.name)
+        self._socket = f"{self._folder.name}/memory"
+        self._server = Server(binary, "--shared-memory-socket", self._socket)
         address = self._server.address()
         # From here on client and peers are as nice as the server's compute
         # threads, so that a busy machine is as busy for them.
@@ -73,8 +76,9 @@ class Service:
         self._attend = self._channel.unary_unary(ATTEND)  # Bytes to bytes.
         self._sessions = services.SessionServiceStub(self._channel)
         reference = {"session_id": SESSION_ID}
-        self._in_session = attention.AttendRequest(session=reference).SerializeToString()
+        self._in_session = self._attention.AttendRequest(session=reference).SerializeToString()
         self._filled = False
+        self._shared: tuple[bytes, np.ndarray] | None = None
 
     def __enter__(self) -> Service:
         return self
@@ -101,6 +105,38 @@ class Service:
         self._sessions.TruncateSession(self._messages.TruncateSessionRequest(
             session_id=SESSION_ID, length=token.start), timeout=TIMEOUT_SECONDS)
         return answer
+
+    def run_shared(self, problem: Problem) -> float:
+        """Seconds of a prefill whose tensors lie in shared memory, the output, too,
+        as a caller would have them that computes its own there."""
+        if self._shared is None:
+            self._shared = self._share(problem)
+        request, output = self._shared
+        output[...] = 0
+        start = time.perf_counter()
+        self._attend(request, timeout=TIMEOUT_SECONDS)
+        seconds = time.perf_counter() - start
+        assert output.any()
+        return seconds
+
+    def _share(self, problem: Problem) -> tuple[bytes, np.ndarray]:
+        """The request, and the array that its output comes to."""
+        arrays = {"query": problem.query, "key": problem.key, "value": problem.value}
+        size = sum(array.nbytes for array in arrays.values()) + problem.query.nbytes
+        region = SharedRegion(self._socket, size, self._memory_messages)
+        request = self._attention.AttendRequest()
+        for name, array in arrays.items():
+            place, offset = region.take(array.shape)
+            place[...] = array
+            tensor = getattr(request, name)
+            tensor.dtype = raw_wire.F32
+            tensor.shape.extend(array.shape)
+            tensor.shared.region_id, tensor.shared.offset, tensor.shared.size = region.region_id, offset, array.nbytes
+        output, offset = region.take(problem.query.shape)
+        shared = request.output.shared
+        shared.region_id, shared.offset, shared.size = region.region_id, offset, output.nbytes
+        self._region = region
+        return request.SerializeToString(), output
 
     def _call(self, problem: Problem, tensors: dict[int, np.ndarray], rest: bytes) -> tuple[np.ndarray, float, float]:
         start = time.perf_counter()

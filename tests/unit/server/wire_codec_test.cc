@@ -212,6 +212,15 @@ TEST(WireCodecTest, WhatIsNotLegalIsRefusedByName) {
   }
 }
 
+TEST(WireCodecTest, EchoesOfAnIdWhatAReplyCanHold) {
+  const auto id_of = [](const std::string& text) {
+    return FragmentedMessage(text).Decode().request_id;
+  };
+  EXPECT_EQ(id_of("\x0a\x02hi"), "hi");
+  EXPECT_EQ(id_of("\x0a\x02\xc3\xa9"), "\u00e9");
+  EXPECT_EQ(id_of("\x0a\x02\xff\xfe"), "") << "not UTF-8";
+}
+
 TEST(WireCodecTest, SmallFieldsAreBounded) {
   v1::AttendRequest request;
   for (int i = 0; i < (5 << 20); ++i) request.add_kv_lengths(1);
