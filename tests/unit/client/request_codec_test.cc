@@ -31,6 +31,12 @@ RopeParams FullRope() {
   return rope;
 }
 
+Tensor InSharedMemory(const Tensor& sent) {
+  return Tensor::InSharedMemory(sent.dtype(), sent.shape(), sent.owner(),
+                                sent.bytes(),
+                                {.region_id = "r", .offset = 64});
+}
+
 // Every field of the contract with a value of its own.
 AttendRequest FullRequest() {
   AttendRequest request;
@@ -55,7 +61,8 @@ AttendRequest FullRequest() {
   request.output = {.dtype = DType::kBf16,
                     .return_lse = true,
                     .weights = Weights::kBiased,
-                    .top_k = 9};
+                    .top_k = 9,
+                    .into = InSharedMemory(Bytes(2, 'o'))};
   request.session = {.session_id = "s", .layer = 3, .expected_length = 12};
   request.priority = Priority::kHigh;
   return request;
@@ -96,6 +103,7 @@ constexpr char kFullText[] = R"pb(
     return_lse: true
     weights: WEIGHTS_BIASED
     top_k: 9
+    shared { region_id: "r" offset: 64 size: 2 }
   }
   session { session_id: "s" layer: 3 expected_length: 12 }
   priority: PRIORITY_HIGH
@@ -113,7 +121,20 @@ TEST(RequestCodecTest, EncodesEveryFieldOfTheContract) {
   EXPECT_EQ(attn::v1::AttendRequest::descriptor()->field_count(), 13);
   EXPECT_EQ(attn::v1::AttentionParams::descriptor()->field_count(), 9);
   EXPECT_EQ(attn::v1::RopeParams::descriptor()->field_count(), 8);
-  EXPECT_EQ(attn::v1::OutputOptions::descriptor()->field_count(), 4);
+  EXPECT_EQ(attn::v1::OutputOptions::descriptor()->field_count(), 5);
+}
+
+TEST(RequestCodecTest, TensorsInSharedMemoryAreNamedAndNotSent) {
+  AttendRequest request;
+  request.key = InSharedMemory(Bytes(100'000, 'k'));
+  WireMessage message = EncodeRequest(request);
+  EXPECT_LT(message.size_bytes(), 100);
+  attn::v1::AttendRequest found;
+  ASSERT_TRUE(found.ParseFromString(message.FlattenForTest()));
+  EXPECT_FALSE(found.key().shape().empty());
+  EXPECT_EQ(found.key().shared().region_id(), "r");
+  EXPECT_EQ(found.key().shared().offset(), 64);
+  EXPECT_EQ(found.key().shared().size(), 100'000);
 }
 
 TEST(RequestCodecTest, LargeTensorsAreReferredToAndNotCopied) {
