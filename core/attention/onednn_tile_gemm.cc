@@ -38,12 +38,18 @@ std::string IsaName(dnnl::cpu_isa isa) {
   }
 }
 
+bool HasAvx512() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
 // The library copies A before it multiplies, which narrow products do not pay
 // for: prefill of head_dim 64 is 5 % faster without (tests/bench/README.md).
 // That is so for exactly the columns that the own product takes at a time (9
-// columns take it ten times as long as the library, 48 twice), and where B's
-// rows lie close together (1 KiB apart it is a fifth slower).
-bool IsForOwn(const GemmShape& shape) {
+// columns take it ten times as long as the library, 48 twice), where B's rows
+// lie close together (1 KiB apart it is a fifth slower), and with AVX-512 (with
+// AVX2 it is a tenth slower).
+bool IsNarrow(const GemmShape& shape) {
   constexpr int64_t kColumns = 64;
   constexpr int64_t kFurthest = 128;
   return shape.n == kColumns && shape.ldb <= kFurthest;
@@ -51,9 +57,13 @@ bool IsForOwn(const GemmShape& shape) {
 
 class OnednnTileGemm final : public TileGemm {
  public:
+  explicit OnednnTileGemm(bool has_avx512) : has_avx512_(has_avx512) {}
+
   absl::Status Multiply(const GemmShape& shape, const float* a, const float* b,
                         float* c, bool accumulate) const override {
-    if (IsForOwn(shape)) return own_.Multiply(shape, a, b, c, accumulate);
+    if (has_avx512_ && IsNarrow(shape)) {
+      return own_.Multiply(shape, a, b, c, accumulate);
+    }
     const dnnl_status_t status =
         dnnl_sgemm('N', 'N', shape.m, shape.n, shape.k, 1.0f, a, shape.lda, b,
                    shape.ldb, accumulate ? 1.0f : 0.0f, c, shape.ldc);
@@ -74,6 +84,7 @@ class OnednnTileGemm final : public TileGemm {
   void ConfineToCallingThread() const override { omp_set_num_threads(1); }
 
  private:
+  const bool has_avx512_;
   SmallTileGemm own_;
 };
 
@@ -87,7 +98,7 @@ void CapIsa(Isa max_isa) {
 
 std::unique_ptr<TileGemm> MakeTileGemm(Isa max_isa) {
   CapIsa(max_isa);
-  return std::make_unique<OnednnTileGemm>();
+  return std::make_unique<OnednnTileGemm>(HasAvx512());
 }
 
 }  // namespace attn
