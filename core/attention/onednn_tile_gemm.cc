@@ -5,8 +5,6 @@
 //
 // Bits: sgemm may round a row differently for another m. That is within our
 // promise, since tile sizes are functions of the request alone.
-#include <array>
-
 #include "absl/strings/str_cat.h"
 #include "core/attention/small_tile_gemm.h"
 #include "core/attention/tile_gemm.h"
@@ -40,15 +38,32 @@ std::string IsaName(dnnl::cpu_isa isa) {
   }
 }
 
+bool HasAvx512() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
 // The library copies A before it multiplies, which narrow products do not pay
 // for: prefill of head_dim 64 is 5 % faster without (tests/bench/README.md).
-constexpr int64_t kNarrow = 64;
+// That is so for exactly the columns that the own product takes at a time (9
+// columns take it ten times as long as the library, 48 twice), where B's rows
+// lie close together (1 KiB apart it is a fifth slower), and with AVX-512 (with
+// AVX2 it is a tenth slower).
+bool IsNarrow(const GemmShape& shape) {
+  constexpr int64_t kColumns = 64;
+  constexpr int64_t kFurthest = 128;
+  return shape.n == kColumns && shape.ldb <= kFurthest;
+}
 
 class OnednnTileGemm final : public TileGemm {
  public:
+  explicit OnednnTileGemm(bool has_avx512) : has_avx512_(has_avx512) {}
+
   absl::Status Multiply(const GemmShape& shape, const float* a, const float* b,
                         float* c, bool accumulate) const override {
-    if (shape.n <= kNarrow) return own_.Multiply(shape, a, b, c, accumulate);
+    if (has_avx512_ && IsNarrow(shape)) {
+      return own_.Multiply(shape, a, b, c, accumulate);
+    }
     const dnnl_status_t status =
         dnnl_sgemm('N', 'N', shape.m, shape.n, shape.k, 1.0f, a, shape.lda, b,
                    shape.ldb, accumulate ? 1.0f : 0.0f, c, shape.ldc);
@@ -69,7 +84,8 @@ class OnednnTileGemm final : public TileGemm {
   void ConfineToCallingThread() const override { omp_set_num_threads(1); }
 
  private:
-  const SmallTileGemm own_;
+  const bool has_avx512_;
+  SmallTileGemm own_;
 };
 
 void CapIsa(Isa max_isa) {
@@ -82,7 +98,7 @@ void CapIsa(Isa max_isa) {
 
 std::unique_ptr<TileGemm> MakeTileGemm(Isa max_isa) {
   CapIsa(max_isa);
-  return std::make_unique<OnednnTileGemm>();
+  return std::make_unique<OnednnTileGemm>(HasAvx512());
 }
 
 }  // namespace attn

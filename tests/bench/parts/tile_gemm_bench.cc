@@ -49,6 +49,7 @@ void PrefillTiles(benchmark::internal::Benchmark* benchmark) {
   benchmark->Args({256, 256, 128})->Args({256, 256, 64});
   benchmark->Args({256, 64, 256})->Args({256, 128, 256});
   benchmark->Args({256, 64, 128})->Args({256, 128, 64});
+  benchmark->Args({256, 9, 128});  // The end of a sequence.
 }
 
 BENCHMARK_CAPTURE(TileGemmTile, library, Library)->Apply(PrefillTiles);
