@@ -9,6 +9,7 @@
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/interrupt.h"
 #include "client/cpp/attnctl/load_generator.h"
+#include "client/cpp/attnctl/partial_file.h"
 #include "client/cpp/attnctl/progress_bar.h"
 
 namespace attn::attnctl {

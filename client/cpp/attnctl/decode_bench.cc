@@ -10,6 +10,7 @@
 #include "client/cpp/attnctl/decode_report.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/interrupt.h"
+#include "client/cpp/attnctl/partial_file.h"
 #include "client/cpp/attnctl/progress_bar.h"
 
 namespace attn::attnctl {
