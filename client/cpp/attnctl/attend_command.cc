@@ -88,10 +88,11 @@ absl::Status ReadTokensInto(const std::string& path,
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<std::string>> read = ReadTokens(path);
-  if (read.ok()) {
-    tokens = *std::move(read);
+  if (!read.ok()) {
+    return read.status();
   }
-  return read.status();
+  tokens = *std::move(read);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<WeightsViewOptions> ViewOptions(const AttendFlags& flags) {

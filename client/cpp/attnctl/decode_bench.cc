@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "client/cpp/attnctl/bench_report.h"
 #include "client/cpp/attnctl/decode_load.h"
 #include "client/cpp/attnctl/decode_report.h"
 #include "client/cpp/attnctl/exit_code.h"

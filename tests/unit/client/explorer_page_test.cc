@@ -14,7 +14,6 @@ namespace attn::attnctl {
 namespace {
 
 using client::Tensor;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
