@@ -16,8 +16,9 @@ packages_for() {
       "libcivetweb-dev libxxhash-dev libisal-dev nlohmann-json3-dev libgtest-dev libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" ;;
+    browser) echo "chromium chromium-driver python3-selenium" ;;
     image) echo "buildah crun debootstrap" ;;
-    *) fail "no such purpose: '$1' (build, test, image, promtool)" ;;
+    *) fail "no such purpose: '$1' (build, test, browser, image, promtool)" ;;
   esac
 }
 
