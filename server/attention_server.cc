@@ -284,6 +284,7 @@ StatuszFacts WiredServer::Facts() const {
   return {.version = ServerVersion(),
           .onednn = library_,
           .isa = isa_,
+          .huge_pages = ReadHugePages(),
           .uptime = clock_.Now() - start_,
           .ready = is_ready_,
           .workers = engine_->num_workers(),

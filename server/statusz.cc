@@ -68,6 +68,8 @@ void AddServer(const StatuszFacts& facts, std::vector<Fact>& rows) {
   rows.push_back(TextFact(kSection, "Version", "version", facts.version));
   rows.push_back(TextFact(kSection, "oneDNN", "onednn", facts.onednn));
   rows.push_back(TextFact(kSection, "Instruction set", "isa", facts.isa));
+  rows.push_back(
+      TextFact(kSection, "Huge pages", "huge_pages", facts.huge_pages));
   rows.push_back({kSection, "Uptime", "uptime_seconds",
                   absl::StrFormat("%.0f s", ToSeconds(facts.uptime)),
                   absl::StrFormat("%.3f", ToSeconds(facts.uptime)), "uptime"});

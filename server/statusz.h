@@ -18,6 +18,7 @@ struct StatuszFacts {
   std::string version;
   std::string onednn;  // Version of the matrix library, "" if there is none.
   std::string isa;     // What was chosen, e.g. "AVX3_DL".
+  std::string huge_pages;  // ReadHugePages()
   Duration uptime{};
   bool ready = false;
   int workers = 0;

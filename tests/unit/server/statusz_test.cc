@@ -18,6 +18,7 @@ StatuszFacts Facts() {
   StatuszFacts facts;
   facts.version = "1.2.3";
   facts.isa = "AVX2";
+  facts.huge_pages = "madvise";
   facts.uptime = std::chrono::milliseconds(1500);
   facts.ready = true;
   facts.workers = 2;
@@ -130,6 +131,7 @@ TEST(StatuszTest, JsonIsAnObjectOfBaseUnits) {
   EXPECT_EQ(fields.at("pool_bytes").number_value(), 3 << 20);
   EXPECT_EQ(fields.at("uptime_seconds").number_value(), 1.5);
   EXPECT_EQ(fields.at("tasks_completed").number_value(), 17);
+  EXPECT_EQ(fields.at("huge_pages").string_value(), "madvise");
   EXPECT_EQ(fields.at("requests_refused").number_value(), 6);
   EXPECT_EQ(fields.at("sessions").number_value(), 4);
   EXPECT_EQ(fields.at("kv_bytes").number_value(), 8192);
