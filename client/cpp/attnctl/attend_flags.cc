@@ -2,6 +2,7 @@
 
 #include "client/cpp/attnctl/enum_flags.h"
 #include "client/cpp/attnctl/flag_types.h"
+#include "client/cpp/attnctl/output_flag.h"
 
 namespace attn::attnctl {
 namespace {
@@ -74,7 +75,7 @@ void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
                  "Write PREFIX.indices.npy and PREFIX.probabilities.npy "
                  "instead of printing them")
       ->type_name("PREFIX");
-  app.add_flag("--json", flags.json, "Print one line of JSON");
+  AddJsonFlags(app, flags.json);
 }
 
 void AddCallFlags(CLI::App& app, AttendFlags& flags) {
