@@ -22,6 +22,7 @@
 #include "server/inference/inference_service.h"
 #include "server/listen_address.h"
 #include "server/memory_socket.h"
+#include "server/process_facts.h"
 #include "server/session_service.h"
 #include "server/session_sweeper.h"
 #include "server/statusz.h"
@@ -132,6 +133,7 @@ class WiredServer final : public AttentionServer {
   void MakeSessions();
   absl::Status ListenHttp();
   absl::Status ListenGrpc();
+  SessionTotals SessionsNow() const;
   StatuszFacts Facts() const;
 
   const ServerConfig config_;
@@ -190,12 +192,7 @@ void WiredServer::MakeEngine() {
       .kv_bytes_limit = config_.kv_memory_bytes,
       .pool_bytes = [this] { return engine_->pool().bytes(); },
       .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
-      .sessions =
-          [this] {
-            return SessionTotals{.sessions = store_->size(),
-                                 .kv_bytes = pages_->used_bytes(),
-                                 .kv_shared_bytes = pages_->shared_bytes()};
-          }});
+      .sessions = [this] { return SessionsNow(); }});
   MakeSessions();
   engine_ =
       std::make_unique<Engine>(options_, std::move(gemm), clock_, *metrics_);
@@ -243,7 +240,8 @@ absl::Status WiredServer::ListenHttp() {
                               return format == PageFormat::kJson
                                          ? RenderStatuszJson(Facts())
                                          : RenderStatuszHtml(Facts());
-                            }};
+                            },
+                        .files = StatuszFiles()};
   ATTN_ASSIGN_OR_RETURN(
       http_, HttpEndpoint::Start(config_.http_address, std::move(handlers)));
   ATTN_ASSIGN_OR_RETURN(ListenAddress address,
@@ -291,15 +289,26 @@ absl::Status WiredServer::ListenGrpc() {
   return absl::OkStatus();
 }
 
+SessionTotals WiredServer::SessionsNow() const {
+  return {.sessions = store_->size(),
+          .kv_bytes = pages_->used_bytes(),
+          .kv_shared_bytes = pages_->shared_bytes()};
+}
+
 StatuszFacts WiredServer::Facts() const {
   return {.version = ServerVersion(),
           .onednn = library_,
           .isa = isa_,
+          .huge_pages = ReadHugePages(),
           .uptime = clock_.Now() - start_,
           .ready = is_ready_,
           .workers = engine_->num_workers(),
           .totals = metrics_->Totals(),
+          .distributions = metrics_->Distributions(),
+          .sessions = SessionsNow(),
+          .kv_bytes_limit = config_.kv_memory_bytes,
           .pool_bytes = engine_->pool().bytes(),
+          .resident_bytes = ReadProcessFacts().resident_bytes,
           .config = PrintConfig(config_)};
 }
 

@@ -1,12 +1,15 @@
 // The HTTP side of the server: /metrics, /livez, /readyz and /statusz, for
 // Prometheus, probes and people. It knows nothing of the engine: what it shows
 // comes from functions. It reads nothing from disk and takes no request body.
+// Browsers are told to load nothing but what this server serves itself.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/listen_address.h"
@@ -17,12 +20,20 @@ namespace attn {
 
 enum class PageFormat { kHtml, kJson };
 
-// All must be set and thread-safe, and stay callable until the endpoint is
-// gone. They must not throw.
+// A file that never changes; all views must stay valid, as those of literals.
+struct HttpFile {
+  std::string_view path;  // "/statusz.js"
+  std::string_view content_type;
+  std::string_view text;
+};
+
+// All functions must be set and thread-safe, and stay callable until the
+// endpoint is gone. They must not throw.
 struct HttpHandlers {
   std::function<std::string()> metrics;  // Text exposition format 0.0.4.
   std::function<bool()> is_ready;        // False: /readyz answers 503.
   std::function<std::string(PageFormat)> statusz;
+  std::vector<HttpFile> files = {};
 };
 
 // Thread-safe.

@@ -93,4 +93,14 @@ ProcessFacts ReadProcessFacts(const std::string& proc_root) {
   return facts;
 }
 
+std::string ReadHugePages(const std::string& sys_root) {
+  // "always [madvise] never"
+  const std::string text =
+      ReadText(sys_root + "/kernel/mm/transparent_hugepage/enabled");
+  const size_t begin = text.find('[');
+  const size_t end = text.find(']', begin);
+  if (begin == std::string::npos || end == std::string::npos) return "";
+  return text.substr(begin + 1, end - begin - 1);
+}
+
 }  // namespace attn

@@ -1,5 +1,5 @@
 // What the kernel says about this process, for the process_* metrics that every
-// Prometheus dashboard expects.
+// Prometheus dashboard expects, and for /statusz.
 #pragma once
 
 #include <cstdint>
@@ -21,5 +21,9 @@ struct ProcessFacts {
 // Reads self/stat, self/fd, self/limits and stat under `proc_root`. Never
 // fails: a metrics page must not depend on the mounts of a container.
 ProcessFacts ReadProcessFacts(const std::string& proc_root = "/proc");
+
+// When the kernel gives out huge pages: always, madvise or never; "" where that
+// cannot be read.
+std::string ReadHugePages(const std::string& sys_root = "/sys");
 
 }  // namespace attn

@@ -141,6 +141,12 @@ prometheus::Counter& ReasonCounters::For(std::string_view reason) const {
   return *counters_.back().second;
 }
 
+double ReasonCounters::Total() const {
+  double total = 0;
+  for (const auto& [name, counter] : counters_) total += counter->Value();
+  return total;
+}
+
 EngineSeries AddEngineSeries(prometheus::Registry& registry) {
   EngineSeries series;
   AddTaskSeries(registry, series);

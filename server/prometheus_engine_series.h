@@ -25,6 +25,8 @@ class ReasonCounters {
       std::vector<std::pair<std::string_view, prometheus::Counter*>> counters);
 
   prometheus::Counter& For(std::string_view reason) const;
+  // Over all reasons.
+  double Total() const;
 
  private:
   std::vector<std::pair<std::string_view, prometheus::Counter*>> counters_;

@@ -33,6 +33,20 @@ prometheus::Histogram* AddHistogram(prometheus::Registry& registry,
               .Add(labels, bounds);
 }
 
+Distribution ReadDistribution(const prometheus::Histogram& histogram) {
+  const prometheus::ClientMetric::Histogram collected =
+      histogram.Collect().histogram;
+  Distribution distribution;
+  distribution.sum = collected.sample_sum;
+  for (const auto& bucket : collected.bucket) {
+    distribution.counts.push_back(
+        static_cast<int64_t>(bucket.cumulative_count));
+    distribution.bounds.push_back(bucket.upper_bound);
+  }
+  distribution.bounds.pop_back();  // Infinity.
+  return distribution;
+}
+
 const std::vector<double>& TimeBounds() {
   static const std::vector<double> bounds{
       10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3,

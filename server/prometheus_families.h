@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "server/distribution.h"
+
 namespace attn {
 
 // Name and help of a family; series of one family pass the same.
@@ -31,6 +33,9 @@ prometheus::Histogram* AddHistogram(prometheus::Registry& registry,
                                     const FamilyText& text,
                                     const std::vector<double>& bounds,
                                     const prometheus::Labels& labels = {});
+
+// What `histogram` holds now.
+Distribution ReadDistribution(const prometheus::Histogram& histogram);
 
 // 10 us to 30 s, two or three bounds a decade.
 const std::vector<double>& TimeBounds();

@@ -161,11 +161,34 @@ EngineTotals PrometheusMetrics::Totals() const {
   for (const auto* batches : engine_series_.batches) {
     totals.batches += ValueOf(batches);
   }
+  totals.refused = static_cast<int64_t>(engine_series_.refused.Total());
   totals.queue_depth = ValueOf(engine_series_.queue_depth);
   totals.queue_bytes = ValueOf(engine_series_.queue_bytes);
   totals.inflight_bytes = ValueOf(engine_series_.inflight_bytes);
   totals.workers_busy = ValueOf(engine_series_.workers_busy);
   return totals;
+}
+
+LoadDistributions PrometheusMetrics::Distributions() const {
+  LoadDistributions now;
+  for (int i = 0; i < kNumRpcMethods; ++i) {
+    const RpcMethodFacts& facts = FactsOf(static_cast<RpcMethod>(i));
+    if (facts.carries_tensors && facts.type == "unary") {
+      now.call_seconds.Add(
+          ReadDistribution(*rpc_series_[Index(i)].handling_seconds));
+    }
+  }
+  for (const auto* kind : engine_series_.queue_wait_seconds) {
+    now.queue_wait_seconds.Add(ReadDistribution(*kind));
+  }
+  for (const auto* kind : engine_series_.compute_seconds) {
+    now.compute_seconds.Add(ReadDistribution(*kind));
+  }
+  now.batch_size = ReadDistribution(*engine_series_.batch_size);
+  now.batch_tokens = ReadDistribution(*engine_series_.batch_tokens);
+  now.request_bytes = ReadDistribution(*transfer_series_.request_bytes);
+  now.response_bytes = ReadDistribution(*transfer_series_.response_bytes);
+  return now;
 }
 
 }  // namespace attn

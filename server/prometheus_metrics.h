@@ -12,6 +12,7 @@
 
 #include "core/metrics/engine_metrics.h"
 #include "core/metrics/session_metrics.h"
+#include "server/distribution.h"
 #include "server/prometheus_engine_series.h"
 #include "server/prometheus_rpc_series.h"
 #include "server/rpc_method.h"
@@ -27,6 +28,7 @@ struct EngineTotals {
   int64_t expired = 0;
   int64_t cancelled = 0;
   int64_t batches = 0;
+  int64_t refused = 0;  // Requests at the door; not tasks.
   int64_t queue_depth = 0;
   int64_t queue_bytes = 0;
   int64_t inflight_bytes = 0;
@@ -45,6 +47,17 @@ struct SessionTotals {
   int64_t sessions = 0;
   int64_t kv_bytes = 0;
   int64_t kv_shared_bytes = 0;
+};
+
+// The histograms that a status page shows, over all kinds of tasks.
+struct LoadDistributions {
+  Distribution call_seconds;  // Unary calls that carry tensors.
+  Distribution queue_wait_seconds;
+  Distribution compute_seconds;
+  Distribution batch_size;      // Tasks.
+  Distribution batch_tokens;    // Query tokens.
+  Distribution request_bytes;   // Of calls that carry tensors.
+  Distribution response_bytes;  // The same.
 };
 
 // Thread-safe.
@@ -95,6 +108,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   std::string Render() const;
 
   EngineTotals Totals() const;
+  LoadDistributions Distributions() const;
 
  private:
   const Options options_;

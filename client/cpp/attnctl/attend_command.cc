@@ -2,16 +2,19 @@
 
 #include <cstdio>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/exit_code.h"
+#include "client/cpp/attnctl/explorer_page.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/json_text.h"
 #include "client/cpp/attnctl/npy.h"
+#include "client/cpp/attnctl/partial_file.h"
 #include "client/cpp/attnctl/top_view.h"
 
 namespace attn::attnctl {
@@ -79,17 +82,37 @@ absl::Status SaveAll(const AttendFlags& flags, const AttendResponse& response) {
   return status;
 }
 
+absl::Status ReadTokensInto(const std::string& path,
+                            std::vector<std::string>& tokens) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<std::string>> read = ReadTokens(path);
+  if (!read.ok()) {
+    return read.status();
+  }
+  tokens = *std::move(read);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<WeightsViewOptions> ViewOptions(const AttendFlags& flags) {
   WeightsViewOptions options = flags.view;
-  if (!flags.tokens_path.empty()) {
-    absl::StatusOr<std::vector<std::string>> tokens =
-        ReadTokens(flags.tokens_path);
-    if (!tokens.ok()) {
-      return tokens.status();
-    }
-    options.tokens = *std::move(tokens);
+  absl::Status status = ReadTokensInto(flags.tokens_path, options.tokens.keys);
+  status.Update(
+      ReadTokensInto(flags.query_tokens_path, options.tokens.queries));
+  if (!status.ok()) {
+    return status;
   }
   return options;
+}
+
+absl::Status SavePage(const std::string& path, const Tensor& weights,
+                      const WeightsViewOptions& options) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<std::string> page = RenderExplorer(weights, options);
+  return page.ok() ? WriteText(path, *page) : page.status();
 }
 
 absl::Status Print(const absl::StatusOr<std::string>& text) {
@@ -111,6 +134,9 @@ absl::Status ShowViews(const AttendFlags& flags,
   if (status.ok() && flags.show_weights) {
     status.Update(Print(
         RenderWeights(response.weights, *options, DetectStyle(flags.color))));
+  }
+  if (status.ok()) {
+    status.Update(SavePage(flags.html, response.weights, *options));
   }
   if (status.ok() && ShowsTop(flags)) {
     status.Update(Print(RenderTop(response.top, *options)));

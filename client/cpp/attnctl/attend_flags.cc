@@ -2,6 +2,7 @@
 
 #include "client/cpp/attnctl/enum_flags.h"
 #include "client/cpp/attnctl/flag_types.h"
+#include "client/cpp/attnctl/output_flag.h"
 
 namespace attn::attnctl {
 namespace {
@@ -74,7 +75,7 @@ void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
                  "Write PREFIX.indices.npy and PREFIX.probabilities.npy "
                  "instead of printing them")
       ->type_name("PREFIX");
-  app.add_flag("--json", flags.json, "Print one line of JSON");
+  AddJsonFlags(app, flags.json);
 }
 
 void AddCallFlags(CLI::App& app, AttendFlags& flags) {
@@ -93,15 +94,26 @@ void AddCallFlags(CLI::App& app, AttendFlags& flags) {
 void AddViewFlags(CLI::App& app, AttendFlags& flags) {
   app.add_flag("--show-weights", flags.show_weights,
                "Print the probabilities of batch entry 0 as a heat map");
+  app.add_option("--html", flags.html,
+                 "Write a page to explore the probabilities of batch entry 0 "
+                 "in a browser")
+      ->type_name("FILE");
   app.add_option("--tokens", flags.tokens_path,
-                 "Names of the keys, one token a line, for --show-weights and "
-                 "--top-k");
+                 "Names of the keys, one token a line, for --show-weights, "
+                 "--html and --top-k; the last of them name the query rows, "
+                 "unless --query-tokens does")
+      ->type_name("FILE");
+  app.add_option("--query-tokens", flags.query_tokens_path,
+                 "Names of the query rows, one token a line")
+      ->type_name("FILE");
   app.add_option("--head", flags.view.head,
-                 "Head of the map: mean (default), all or a number; --top-k "
-                 "has no mean and prints all")
+                 "Head of the map, and the first one of --html: mean "
+                 "(default), all or a number; --top-k has no mean and prints "
+                 "all")
       ->type_name("N|all|mean");
   app.add_option("--row", flags.view.row,
-                 "Print this row alone, head by head (a token or a number)")
+                 "Print this row alone, head by head (a token or a number); "
+                 "--html begins with it")
       ->type_name("TOKEN");
   app.add_option("--column", flags.view.column,
                  "With --row: also one bar for each head, for this key")
@@ -117,20 +129,29 @@ bool AsksForSession(const client::SessionRef& session) {
          session.expected_length.has_value();
 }
 
+bool ShowsWeights(const AttendFlags& flags) {
+  return flags.show_weights || !flags.html.empty();
+}
+
+bool NamesAxes(const AttendFlags& flags) {
+  return !flags.tokens_path.empty() || !flags.query_tokens_path.empty() ||
+         !flags.view.row.empty();
+}
+
 absl::Status CheckFlags(const AttendFlags& flags) {
-  const bool views = flags.show_weights;
+  const bool views = ShowsWeights(flags);
   const Weights weights = flags.request.output.weights;
   if (views && weights != Weights::kNone &&
       weights != Weights::kProbabilities) {
     return absl::InvalidArgumentError(
-        "--show-weights shows probabilities; leave --weights away");
+        "--show-weights and --html show probabilities; leave --weights away");
   }
-  if (!views && flags.request.output.top_k == 0 &&
-      (!flags.tokens_path.empty() || !flags.view.row.empty())) {
+  if (!views && flags.request.output.top_k == 0 && NamesAxes(flags)) {
     return absl::InvalidArgumentError(
-        "--tokens and --row need --show-weights or --top-k");
+        "--tokens, --query-tokens and --row need --show-weights, --html or "
+        "--top-k");
   }
-  if (!views && !flags.view.column.empty()) {
+  if (!flags.show_weights && !flags.view.column.empty()) {
     return absl::InvalidArgumentError("--column needs --show-weights");
   }
   if (!flags.view.column.empty() && flags.view.row.empty()) {
@@ -175,7 +196,7 @@ absl::StatusOr<AttendRequest> LoadRequest(const AttendFlags& flags) {
   client::OutputOptions& output = request.output;
   output.return_lse = output.return_lse || !flags.lse_out.empty();
   if (output.weights == Weights::kNone &&
-      (flags.show_weights || !flags.weights_out.empty())) {
+      (ShowsWeights(flags) || !flags.weights_out.empty())) {
     output.weights = Weights::kProbabilities;
   }
   return request;

@@ -32,7 +32,8 @@ struct AttendFlags {
   absl::Duration deadline = absl::ZeroDuration();  // 0: --timeout.
 
   bool show_weights = false;
-  std::string tokens_path;
+  std::string html;  // Where the explorer page goes; empty: nowhere.
+  std::string tokens_path, query_tokens_path;
   std::string color = "auto";
   WeightsViewOptions view;
 };

@@ -9,25 +9,50 @@
 
 namespace attn::attnctl {
 
-absl::StatusOr<AxisNames> NameAxes(const std::vector<std::string>& tokens,
-                                   size_t rows, size_t keys) {
-  if (!tokens.empty() && tokens.size() != keys) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tokens: there must be one for each of the ", keys,
-                     " keys; got ", tokens.size()));
+namespace {
+
+absl::Status CheckCount(const char* field, const char* noun, size_t tokens,
+                        size_t expected) {
+  if (tokens == 0 || tokens == expected) {
+    return absl::OkStatus();
   }
-  if (!tokens.empty() && rows > keys) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tokens: there must be one for each of the ", rows,
-                     " rows; got ", tokens.size()));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": there must be one for each of the ", expected, " ",
+                   noun, "; got ", tokens));
+}
+
+// `tokens` where there are any, else "q0", "q1", ... with `letter` q.
+std::vector<std::string> NamesOr(const char* letter, size_t count,
+                                 const std::vector<std::string>& tokens) {
+  std::vector<std::string> names = tokens;
+  for (size_t i = names.size(); i < count; ++i) {
+    names.push_back(absl::StrCat(letter, i));
   }
-  AxisNames names;
-  for (size_t j = 0; j < keys; ++j) {
-    names.keys.push_back(tokens.empty() ? absl::StrCat("k", j) : tokens[j]);
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<AxisNames> NameAxes(const AxisTokens& tokens, size_t rows,
+                                   size_t keys) {
+  absl::Status status = CheckCount("tokens", "keys", tokens.keys.size(), keys);
+  status.Update(
+      CheckCount("query-tokens", "rows", tokens.queries.size(), rows));
+  const bool keys_name_rows = tokens.queries.empty() && !tokens.keys.empty();
+  if (keys_name_rows && rows > keys) {
+    status.Update(absl::InvalidArgumentError(absl::StrCat(
+        "tokens: the last of them name the ", rows,
+        " rows, so that there must be as many, or query-tokens; got ",
+        tokens.keys.size())));
   }
-  for (size_t i = 0; i < rows; ++i) {
-    names.rows.push_back(tokens.empty() ? absl::StrCat("q", i)
-                                        : tokens[keys - rows + i]);
+  if (!status.ok()) {
+    return status;
+  }
+  AxisNames names{NamesOr("q", rows, tokens.queries),
+                  NamesOr("k", keys, tokens.keys)};
+  if (keys_name_rows) {
+    names.rows.assign(names.keys.end() - static_cast<ptrdiff_t>(rows),
+                      names.keys.end());
   }
   return names;
 }
@@ -59,6 +84,9 @@ absl::StatusOr<std::vector<std::string>> ReadTokens(const std::string& path) {
       line.pop_back();
     }
     tokens.push_back(std::move(line));
+  }
+  if (tokens.empty()) {
+    return absl::InvalidArgumentError(path + ": holds no token");
   }
   return tokens;
 }

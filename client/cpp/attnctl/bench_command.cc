@@ -1,14 +1,20 @@
 // `attnctl bench`: flags -> problems, sender, loop -> figures.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/cpp/attnctl/bench_flags.h"
 #include "client/cpp/attnctl/bench_report.h"
 #include "client/cpp/attnctl/decode_bench.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/interrupt.h"
+#include "client/cpp/attnctl/latency_plot.h"
 #include "client/cpp/attnctl/load_generator.h"
+#include "client/cpp/attnctl/load_levels.h"
+#include "client/cpp/attnctl/partial_file.h"
 #include "client/cpp/attnctl/progress_bar.h"
 
 namespace attn::attnctl {
@@ -69,6 +75,59 @@ int ExitCodeOf(const BenchFlags& flags, const BenchReport& report) {
   return served && (flags.verify == 0 || verified) ? kExitOk : kExitFailed;
 }
 
+// What a run needs beside its flags; all outlive it.
+struct Bench {
+  client::Client& client;
+  const ProblemSource& source;
+  InterruptibleClock& clock;
+};
+
+BenchReport RunLevel(const BenchFlags& flags, const Bench& bench) {
+  LoadRecord record(flags.verify);
+  BenchReport report;
+  {
+    const std::unique_ptr<Sender> sender =
+        MakeSender(flags.method, bench.client);
+    report.elapsed =
+        RunLoad(flags, {bench.source, *sender, record, bench.clock});
+  }
+  report.figures = record.Copy();
+  report.stopped_early = bench.clock.stopped();
+  if (!report.stopped_early) {
+    Verify(bench.client, bench.source, report);
+  }
+  return report;
+}
+
+// "q_len 1, 1024 keys, 8 heads of 64", for the picture.
+std::string TitleOf(const ProblemShape& shape) {
+  const auto text = [](const LengthRange& range) {
+    return range.first == range.last
+               ? absl::StrCat(range.first)
+               : absl::StrCat(range.first, "..", range.last);
+  };
+  return absl::StrCat("Latency: q_len ", text(shape.q_len), ", ",
+                      text(shape.kv_len), " keys, ", shape.num_q_heads,
+                      " heads of ", shape.head_dim);
+}
+
+absl::Status Show(const BenchFlags& flags, const LoadLevels& levels) {
+  const bool is_single = levels.levels.size() == 1;
+  const BenchReport& first = levels.levels.front().report;
+  const std::string json =
+      is_single ? RenderJson(first) : RenderLevelsJson(levels);
+  const std::string table =
+      is_single ? RenderTable(first) : RenderLevels(levels);
+  std::fputs(flags.json ? json.c_str() : table.c_str(), stdout);
+  absl::Status status = WriteText(flags.json_path, json);
+  if (!flags.plot_path.empty()) {
+    status.Update(
+        WriteText(flags.plot_path,
+                  RenderLatencyPlot(PlotOf(levels, TitleOf(flags.shape)))));
+  }
+  return status;
+}
+
 int RunBench(const BenchFlags& flags, const GlobalOptions& globals) {
   if (absl::Status status = CheckBenchFlags(flags); !status.ok()) {
     return PrintUsageError(status);
@@ -86,23 +145,21 @@ int RunBench(const BenchFlags& flags, const GlobalOptions& globals) {
   if (connected == nullptr) {
     return kExitUsage;
   }
-  LoadRecord record(flags.verify);
-  BenchReport report;
-  {
-    const std::unique_ptr<Sender> sender = MakeSender(flags.method, *connected);
-    report.elapsed = RunLoad(flags, {*source, *sender, record, clock});
+  LoadLevels levels{.is_open_loop = !flags.rates.empty()};
+  int exit_code = kExitOk;
+  for (const BenchFlags& level : LevelsOf(flags)) {
+    if (!levels.levels.empty() && clock.stopped()) {
+      break;
+    }
+    BenchReport report = RunLevel(level, {*connected, *source, clock});
+    exit_code = std::max(exit_code, ExitCodeOf(level, report));
+    const double load = levels.is_open_loop
+                            ? level.rate
+                            : static_cast<double>(level.concurrency);
+    levels.levels.push_back({load, std::move(report)});
   }
-  report.figures = record.Copy();
-  report.stopped_early = clock.stopped();
-  if (!report.stopped_early) {
-    Verify(*connected, *source, report);
-  }
-  std::fputs(RenderTable(report).c_str(), stdout);
-  if (absl::Status status = WriteText(flags.json_path, RenderJson(report));
-      !status.ok()) {
-    return PrintUsageError(status);
-  }
-  return ExitCodeOf(flags, report);
+  const absl::Status shown = Show(flags, levels);
+  return shown.ok() ? exit_code : PrintUsageError(shown);
 }
 
 }  // namespace

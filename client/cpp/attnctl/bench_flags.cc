@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cpp/attnctl/enum_flags.h"
+#include "client/cpp/attnctl/output_flag.h"
 
 namespace attn::attnctl {
 namespace {
@@ -38,12 +39,13 @@ void AddLoadFlags(CLI::App& app, BenchFlags& flags) {
   app.add_option("--batch-items", flags.batch_items,
                  "Requests in one AttendBatch (default 8)")
       ->check(CLI::Range(1, 4096));
-  app.add_option("-c,--concurrency", flags.concurrency,
-                 "Closed loop: calls under way (default 1)")
+  AddListFlag(app, "-c,--concurrency", flags.concurrencies,
+              "Closed loop: calls under way (default 1); 1,2,4 runs once for "
+              "each")
       ->check(CLI::Range(1, 4096));
-  app.add_option("--rate", flags.rate,
-                 "Open loop: calls per second; latency counts from the "
-                 "intended send time");
+  AddListFlag(app, "--rate", flags.rates,
+              "Open loop: calls per second; latency counts from the intended "
+              "send time; 50,100,200 runs once for each");
   AddEnumFlag<Arrivals>(
       app, "--arrivals", flags.arrivals,
       {{"poisson", Arrivals::kPoisson}, {"constant", Arrivals::kConstant}},
@@ -60,7 +62,12 @@ void AddLoadFlags(CLI::App& app, BenchFlags& flags) {
   app.add_option("--verify", flags.verify,
                  "Send the first N requests again, alone, and compare the "
                  "bytes of the answers");
+  AddOutputFlag(app, flags.json);
   app.add_option("--json", flags.json_path, "Write the figures here as JSON")
+      ->type_name("FILE");
+  app.add_option("--plot", flags.plot_path,
+                 "Draw latency against load here, as SVG; needs a list of "
+                 "--concurrency or --rate")
       ->type_name("FILE");
 }
 
@@ -73,7 +80,8 @@ void AddDecodeFlags(CLI::App& app, DecodeFlags& decode) {
   for (const char* other :
        {"--batch-size", "--q-len", "--kv-len", "--causal", "--method",
         "--batch-items", "--concurrency", "--rate", "--arrivals",
-        "--max-in-flight", "--duration", "--requests", "--verify"}) {
+        "--max-in-flight", "--duration", "--requests", "--verify", "--plot",
+        "--output"}) {
     sessions->excludes(app.get_option(other));
   }
   app.add_option("--layers", decode.layers, "Layers of a session (default 1)")
@@ -102,6 +110,22 @@ absl::Duration LoadDuration(const BenchFlags& flags) {
   return flags.requests > 0 ? absl::InfiniteDuration() : absl::Seconds(10);
 }
 
+std::vector<BenchFlags> LevelsOf(const BenchFlags& flags) {
+  std::vector<BenchFlags> levels;
+  for (const double rate : flags.rates) {
+    levels.push_back(flags);
+    levels.back().rate = rate;
+  }
+  if (!levels.empty()) {
+    return levels;
+  }
+  for (const uint64_t concurrency : flags.concurrencies) {
+    levels.push_back(flags);
+    levels.back().concurrency = concurrency;
+  }
+  return levels;
+}
+
 void AddBenchFlags(CLI::App& app, BenchFlags& flags) {
   AddShapeFlags(app, flags.shape);
   AddLoadFlags(app, flags);
@@ -109,9 +133,16 @@ void AddBenchFlags(CLI::App& app, BenchFlags& flags) {
 }
 
 absl::Status CheckBenchFlags(const BenchFlags& flags) {
-  if (flags.rate < 0) {
+  for (const double rate : flags.rates) {
+    if (!(rate > 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--rate must be positive; got ", rate));
+    }
+  }
+  if (!flags.plot_path.empty() && LevelsOf(flags).size() < 2) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--rate must be positive; got ", flags.rate));
+        "--plot draws latency against load; give several loads, such as "
+        "--concurrency 1,2,4,8 or --rate 50,100,200");
   }
   if (flags.duration == absl::InfiniteDuration() && flags.requests == 0) {
     return absl::InvalidArgumentError("an endless --duration needs --requests");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -32,6 +33,9 @@ struct BenchFlags {
   uint64_t seed = 1;
   Method method = Method::kAttend;
   uint64_t batch_items = 8;  // Requests in one AttendBatch.
+  // As given; LevelsOf makes one bench of each.
+  std::vector<uint64_t> concurrencies = {1};
+  std::vector<double> rates;
   uint64_t concurrency = 1;  // Closed loop: calls under way.
   double rate = 0;           // Open loop: calls per second; 0: closed loop.
   Arrivals arrivals = Arrivals::kPoisson;
@@ -40,11 +44,15 @@ struct BenchFlags {
   absl::Duration duration = absl::ZeroDuration();
   uint64_t requests = 0;  // Stop after so many; 0: no limit.
   uint64_t verify = 0;    // Send so many again and compare the bytes.
-  std::string json_path;
+  bool json = false;      // Print JSON in place of the table.
+  std::string json_path, plot_path;
 };
 
 // `duration` with its default resolved.
 absl::Duration LoadDuration(const BenchFlags& flags);
+
+// One bench for each rate, or else for each concurrency.
+std::vector<BenchFlags> LevelsOf(const BenchFlags& flags);
 
 void AddBenchFlags(CLI::App& app, BenchFlags& flags);
 

@@ -1,7 +1,5 @@
 #include "client/cpp/attnctl/bench_report.h"
 
-#include <fstream>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/json_text.h"
@@ -75,17 +73,6 @@ std::string RenderJson(const BenchReport& report) {
   AddLatency({"server_compute", &figures.server_compute}, entries);
   AddErrors(figures, entries);
   return JsonObject(entries);
-}
-
-absl::Status WriteText(const std::string& path, const std::string& text) {
-  if (path.empty()) {
-    return absl::OkStatus();
-  }
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  file.close();
-  return file ? absl::OkStatus()
-              : absl::NotFoundError(path + ": cannot be written");
 }
 
 }  // namespace attn::attnctl

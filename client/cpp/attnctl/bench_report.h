@@ -1,11 +1,10 @@
 // The figures of a bench as a table for humans and as flat JSON. Pure
-// functions, but for WriteText.
+// functions.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/cpp/attnctl/load_record.h"
 
@@ -25,8 +24,5 @@ std::string RenderTable(const BenchReport& report);
 
 // {"requests_completed": ..., "latency_p50_ms": ..., ...}
 std::string RenderJson(const BenchReport& report);
-
-// Writes `text` to `path` unless that is empty. Errors: NOT_FOUND.
-absl::Status WriteText(const std::string& path, const std::string& text);
 
 }  // namespace attn::attnctl

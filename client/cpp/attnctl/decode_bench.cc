@@ -5,11 +5,11 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "client/cpp/attnctl/bench_report.h"
 #include "client/cpp/attnctl/decode_load.h"
 #include "client/cpp/attnctl/decode_report.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/interrupt.h"
+#include "client/cpp/attnctl/partial_file.h"
 #include "client/cpp/attnctl/progress_bar.h"
 
 namespace attn::attnctl {

@@ -32,8 +32,8 @@ std::unique_ptr<client::Client> Connect(const GlobalOptions& globals);
 int PrintUsageError(const absl::Status& status);
 int PrintCallError(const absl::Status& status);
 
-// Each adds its sub-command to `app`; parsing sets `action`. All three must
-// live until the action has run.
+// Each adds its sub-command to `app`; parsing sets `action`. All of them
+// must live until the action has run.
 void AddAttendCommand(CLI::App& app, const GlobalOptions& globals,
                       Action& action);
 void AddBenchCommand(CLI::App& app, const GlobalOptions& globals,
@@ -45,5 +45,10 @@ void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
 void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
                      Action& action);
 void AddTopCommand(CLI::App& app, const GlobalOptions& globals, Action& action);
+void AddDoctorCommand(CLI::App& app, const GlobalOptions& globals,
+                      Action& action);
+// These two ask no server. The first reads all commands and flags of `app`.
+void AddCompletionCommand(CLI::App& app, Action& action);
+void AddHelpCommand(CLI::App& app, Action& action);
 
 }  // namespace attn::attnctl

@@ -8,6 +8,7 @@
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
+#include "client/cpp/attnctl/output_flag.h"
 
 namespace attn::attnctl {
 namespace {
@@ -20,19 +21,23 @@ struct HealthFlags {
   std::string service;
   bool watch = false;
   absl::Duration wait = absl::ZeroDuration();
+  bool json = false;
 };
 
-int Print(Health health) {
-  std::puts(std::string(client::HealthName(health)).c_str());
+int Print(Health health, bool json) {
+  const std::string name(client::HealthName(health));
+  const std::string text = json ? "{\"health\": \"" + name + "\"}" : name;
+  std::puts(text.c_str());
   std::fflush(stdout);
   return health == Health::kServing ? kExitOk : kExitFailed;
 }
 
-int Watch(client::Client& client, const std::string& service) {
-  const absl::Status ended = client.WatchHealth(service, [](Health health) {
-    Print(health);
+int Watch(client::Client& client, const HealthFlags& flags) {
+  const auto show = [&flags](Health health) {
+    Print(health, flags.json);
     return true;
-  });
+  };
+  const absl::Status ended = client.WatchHealth(flags.service, show);
   return ended.ok() ? kExitOk : PrintCallError(ended);
 }
 
@@ -43,7 +48,8 @@ int Check(client::Client& client, const HealthFlags& flags) {
     const absl::StatusOr<Health> health = client.CheckHealth(flags.service);
     const bool serving = health.ok() && *health == Health::kServing;
     if (serving || absl::Now() >= end) {
-      return health.ok() ? Print(*health) : PrintCallError(health.status());
+      return health.ok() ? Print(*health, flags.json)
+                         : PrintCallError(health.status());
     }
     absl::SleepFor(kPollPeriod);
   }
@@ -54,8 +60,7 @@ int RunHealth(const HealthFlags& flags, const GlobalOptions& globals) {
   if (connected == nullptr) {
     return kExitUsage;
   }
-  return flags.watch ? Watch(*connected, flags.service)
-                     : Check(*connected, flags);
+  return flags.watch ? Watch(*connected, flags) : Check(*connected, flags);
 }
 
 }  // namespace
@@ -71,6 +76,7 @@ void AddHealthCommand(CLI::App& app, const GlobalOptions& globals,
   command->add_flag("--watch", flags->watch, "Print every change");
   AddDurationFlag(*command, "--wait", flags->wait,
                   "Wait this long for SERVING (default: ask once)");
+  AddJsonFlags(*command, flags->json);
   command->callback([flags, &globals, &action] {
     action = [flags, &globals] { return RunHealth(*flags, globals); };
   });

@@ -35,7 +35,10 @@ int main(int argc, char** argv) {
   AddGlobalFlags(app, globals);
   attn::attnctl::AddAttendCommand(app, globals, action);
   attn::attnctl::AddBenchCommand(app, globals, action);
+  attn::attnctl::AddCompletionCommand(app, action);
+  attn::attnctl::AddDoctorCommand(app, globals, action);
   attn::attnctl::AddHealthCommand(app, globals, action);
+  attn::attnctl::AddHelpCommand(app, action);
   attn::attnctl::AddSessionCommand(app, globals, action);
   attn::attnctl::AddStatsCommand(app, globals, action);
   attn::attnctl::AddTopCommand(app, globals, action);

@@ -85,4 +85,19 @@ absl::Status PartialFile::Failed(const char* verb) const {
                                           ": ", std::strerror(errno)));
 }
 
+absl::Status WriteText(const std::string& path, std::string_view text) {
+  if (path.empty()) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<PartialFile> file = PartialFile::Create(path);
+  if (!file.ok()) {
+    return file.status();
+  }
+  absl::Status status = file->Write(text);
+  if (status.ok()) {
+    status = file->Commit();
+  }
+  return status;
+}
+
 }  // namespace attn::attnctl

@@ -37,4 +37,8 @@ class PartialFile {
   int descriptor_;       // -1 when closed.
 };
 
+// Writes `text` to `path`, whole or not at all; nowhere if `path` is empty.
+// Errors: as PartialFile.
+absl::Status WriteText(const std::string& path, std::string_view text);
+
 }  // namespace attn::attnctl

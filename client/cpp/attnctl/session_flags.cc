@@ -4,6 +4,7 @@
 
 #include "client/cpp/attnctl/enum_flags.h"
 #include "client/cpp/attnctl/flag_types.h"
+#include "client/cpp/attnctl/output_flag.h"
 #include "client/cpp/attnctl/problem_source.h"
 
 namespace attn::attnctl {
@@ -11,10 +12,6 @@ namespace {
 
 void AddId(CLI::App& app, std::string& session_id) {
   app.add_option("id", session_id, "Session")->required()->type_name("ID");
-}
-
-void AddJson(CLI::App& app, bool& json) {
-  app.add_flag("--json", json, "Print JSON");
 }
 
 void AddLayerFlags(CLI::App& app, client::SessionRef& session) {
@@ -70,7 +67,7 @@ void AddSessionCreateFlags(CLI::App& app, SessionCreateFlags& flags) {
          },
          "Idle time after which it is freed (default: the server's)")
       ->type_name("DURATION");
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionForkFlags(CLI::App& app, SessionForkFlags& flags) {
@@ -82,7 +79,7 @@ void AddSessionForkFlags(CLI::App& app, SessionForkFlags& flags) {
       ->type_name("ID");
   app.add_option("--length", flags.length,
                  "Share only the first tokens of every layer (default: all)");
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionTruncateFlags(CLI::App& app, SessionTruncateFlags& flags) {
@@ -91,7 +88,7 @@ void AddSessionTruncateFlags(CLI::App& app, SessionTruncateFlags& flags) {
       ->required()
       ->type_name("LENGTH");
   app.add_option("--layer", flags.layer, "This layer alone (default: all)");
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionListFlags(CLI::App& app, SessionListFlags& flags) {
@@ -100,12 +97,12 @@ void AddSessionListFlags(CLI::App& app, SessionListFlags& flags) {
   app.add_option("--page-token", flags.page_token,
                  "The page after the one that printed this")
       ->needs(size);
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionShowFlags(CLI::App& app, SessionShowFlags& flags) {
   AddId(app, flags.session_id);
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionExportFlags(CLI::App& app, SessionExportFlags& flags) {
@@ -114,7 +111,7 @@ void AddSessionExportFlags(CLI::App& app, SessionExportFlags& flags) {
                  "Written when all of it is there; - for stdout")
       ->required()
       ->type_name("FILE");
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionImportFlags(CLI::App& app, SessionImportFlags& flags) {
@@ -124,7 +121,7 @@ void AddSessionImportFlags(CLI::App& app, SessionImportFlags& flags) {
   app.add_option("id", flags.session_id,
                  "Of the session (default: as it was exported)")
       ->type_name("ID");
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionDeleteFlags(CLI::App& app, SessionDeleteFlags& flags) {
@@ -147,7 +144,7 @@ void AddSessionAppendFlags(CLI::App& app, SessionAppendFlags& flags) {
   AddLayoutFlag(app, flags.layout, "key and value")
       ->excludes(app.get_option("--random"));
   AddRopeFlags(app, flags.rope);
-  AddJson(app, flags.json);
+  AddJsonFlags(app, flags.json);
 }
 
 void AddSessionAttendFlags(CLI::App& app, SessionAttendFlags& flags) {

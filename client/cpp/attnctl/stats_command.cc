@@ -7,6 +7,7 @@
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/metrics_scrape.h"
+#include "client/cpp/attnctl/output_flag.h"
 #include "client/cpp/attnctl/stats_report.h"
 
 namespace attn::attnctl {
@@ -50,7 +51,7 @@ void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
   AddHttpFlag(*command, flags->http);
   CLI::Option* raw =
       command->add_flag("--raw", flags->raw, "Print /metrics as it is");
-  command->add_flag("--json", flags->json, "Print flat JSON")->excludes(raw);
+  AddJsonFlags(*command, flags->json)->excludes(raw);
   command->callback([flags, &globals, &action] {
     action = [flags, &globals] { return RunStats(*flags, globals); };
   });

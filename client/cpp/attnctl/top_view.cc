@@ -35,7 +35,7 @@ absl::Status CheckShapes(const client::TopWeights& top) {
 }
 
 absl::StatusOr<TopList> MakeList(const client::TopWeights& top,
-                                 const std::vector<std::string>& tokens) {
+                                 const AxisTokens& tokens) {
   absl::Status status = CheckShapes(top);
   absl::StatusOr<std::vector<int64_t>> indices = top.indices.ToInts();
   absl::StatusOr<std::vector<float>> probabilities =
@@ -46,7 +46,7 @@ absl::StatusOr<TopList> MakeList(const client::TopWeights& top,
     return status;
   }
   // The reply does not say how many keys there are.
-  int64_t num_keys = static_cast<int64_t>(tokens.size());
+  int64_t num_keys = static_cast<int64_t>(tokens.keys.size());
   for (const int64_t index : *indices) {
     num_keys = std::max(num_keys, index + 1);
   }

@@ -1,61 +1,19 @@
 #include "client/cpp/attnctl/weights_view.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
-#include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/heat_map.h"
+#include "client/cpp/attnctl/named_weights.h"
 
 namespace attn::attnctl {
 namespace {
 
 constexpr int kStrongest = 3;
 
-// The weights of one batch entry with the names of their axes.
-struct View {
-  std::vector<float> values;  // [heads, rows, columns]
-  size_t heads = 0;
-  std::vector<std::string> row_names;
-  std::vector<std::string> column_names;
-
-  size_t rows() const { return row_names.size(); }
-  size_t columns() const { return column_names.size(); }
-  absl::Span<const float> Row(size_t head, size_t row) const {
-    return absl::MakeConstSpan(values).subspan(
-        (head * rows() + row) * columns(), columns());
-  }
-};
-
-absl::StatusOr<View> MakeView(const client::Tensor& weights,
-                              const std::vector<std::string>& tokens) {
-  const client::Shape& shape = weights.shape();
-  absl::StatusOr<std::vector<float>> values = weights.ToFloats();
-  if (!values.ok()) {
-    return values.status();
-  }
-  if (shape.size() != 4 || values->empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("weights must be [B, heads, q_len, kv_len] and not empty; "
-                     "got ",
-                     client::ShapeText(shape)));
-  }
-  View view;
-  view.heads = shape[1];
-  const size_t rows = shape[2];
-  const size_t columns = shape[3];
-  absl::StatusOr<AxisNames> names = NameAxes(tokens, rows, columns);
-  if (!names.ok()) {
-    return names.status();
-  }
-  view.row_names = std::move(names->rows);
-  view.column_names = std::move(names->keys);
-  values->resize(view.heads * rows * columns);
-  view.values = *std::move(values);
-  return view;
-}
-
-std::vector<float> MeanOverHeads(const View& view) {
+std::vector<float> MeanOverHeads(const NamedWeights& view) {
   const size_t size = view.rows() * view.columns();
   std::vector<float> mean(size, 0.0F);
   for (size_t i = 0; i < view.values.size(); ++i) {
@@ -64,7 +22,7 @@ std::vector<float> MeanOverHeads(const View& view) {
   return mean;
 }
 
-std::vector<std::string> HeadNames(const View& view) {
+std::vector<std::string> HeadNames(const NamedWeights& view) {
   std::vector<std::string> names;
   for (size_t head = 0; head < view.heads; ++head) {
     names.push_back(absl::StrCat("head ", head));
@@ -73,39 +31,42 @@ std::vector<std::string> HeadNames(const View& view) {
 }
 
 std::string RenderMap(const std::string& title, absl::Span<const float> values,
-                      const View& view, const TerminalStyle& style) {
+                      const NamedWeights& view, const TerminalStyle& style) {
   return absl::StrCat(
       title, " (rows attend to columns, percent)\n",
       RenderHeatMap({values, view.row_names, view.column_names}, style), "\n");
 }
 
-absl::StatusOr<std::string> RenderMaps(const View& view,
+absl::StatusOr<std::string> RenderMaps(const NamedWeights& view,
                                        const std::string& head,
                                        const TerminalStyle& style) {
-  if (head == "mean") {
-    return RenderMap(absl::StrCat("mean of ", view.heads, " heads"),
-                     MeanOverHeads(view), view, style);
-  }
   const size_t size = view.rows() * view.columns();
   const std::vector<std::string> names = HeadNames(view);
-  std::string text;
-  for (size_t h = 0; h < view.heads; ++h) {
-    if (head == "all" || head == absl::StrCat(h)) {
-      const auto values =
-          absl::MakeConstSpan(view.values).subspan(h * size, size);
-      absl::StrAppend(&text, RenderMap(names[h], values, view, style));
+  const auto render = [&](size_t h) {
+    return RenderMap(names[h],
+                     absl::MakeConstSpan(view.values).subspan(h * size, size),
+                     view, style);
+  };
+  if (head == "all") {
+    std::string text;
+    for (size_t h = 0; h < view.heads; ++h) {
+      absl::StrAppend(&text, render(h));
     }
+    return text;
   }
-  if (text.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("head: must be mean, all or a number below ", view.heads,
-                     "; got \"", head, "\""));
+  const absl::StatusOr<std::optional<size_t>> found =
+      FindHead(head, view.heads);
+  if (!found.ok()) {
+    return found.status();
   }
-  return text;
+  return found->has_value()
+             ? render(**found)
+             : RenderMap(absl::StrCat("mean of ", view.heads, " heads"),
+                         MeanOverHeads(view), view, style);
 }
 
 // One row of the map for each head and one for their mean.
-std::string RenderRow(const View& view, size_t row,
+std::string RenderRow(const NamedWeights& view, size_t row,
                       const TerminalStyle& style) {
   std::vector<float> values;
   for (size_t head = 0; head < view.heads; ++head) {
@@ -130,7 +91,7 @@ std::string RenderRow(const View& view, size_t row,
                     notes));
 }
 
-std::string RenderColumn(const View& view, size_t row, size_t column,
+std::string RenderColumn(const NamedWeights& view, size_t row, size_t column,
                          const TerminalStyle& style) {
   std::vector<float> values;
   for (size_t head = 0; head < view.heads; ++head) {
@@ -146,7 +107,8 @@ std::string RenderColumn(const View& view, size_t row, size_t column,
 absl::StatusOr<std::string> RenderWeights(const client::Tensor& weights,
                                           const WeightsViewOptions& options,
                                           const TerminalStyle& style) {
-  absl::StatusOr<View> view = MakeView(weights, options.tokens);
+  const absl::StatusOr<NamedWeights> view =
+      NameWeights(weights, options.tokens);
   if (!view.ok()) {
     return view.status();
   }

@@ -3,17 +3,16 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/cpp/attnctl/axis_names.h"
 #include "client/cpp/attnctl/terminal.h"
 #include "client/cpp/tensor.h"
 
 namespace attn::attnctl {
 
 struct WeightsViewOptions {
-  // Names of the keys; the last q_len of them name the rows. Empty: numbers.
-  std::vector<std::string> tokens = {};
+  AxisTokens tokens = {};
   std::string head = "mean";  // "mean", "all" or a number.
   std::string row = {};       // A token or the number of a row; empty: the map.
   std::string column = {};    // With row: one weight for each head, as bars.

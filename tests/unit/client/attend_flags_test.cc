@@ -132,7 +132,13 @@ TEST_F(AttendFlagsTest, RopeTablesAreRead) {
 
 TEST_F(AttendFlagsTest, FlagsThatDoNotFitTogetherAreNamed) {
   Parse("--row bank");
-  EXPECT_EQ(LoadError(), "--tokens and --row need --show-weights or --top-k");
+  const char* error =
+      "--tokens, --query-tokens and --row need --show-weights, --html or "
+      "--top-k";
+  EXPECT_EQ(LoadError(), error);
+  flags_.view.row = "";
+  flags_.query_tokens_path = "t.txt";
+  EXPECT_EQ(LoadError(), error);
 }
 
 TEST_F(AttendFlagsTest, TopKMayNameRowsAndKeysButHasNoColumns) {
@@ -146,9 +152,18 @@ TEST_F(AttendFlagsTest, TopKMayNameRowsAndKeysButHasNoColumns) {
   EXPECT_EQ(LoadError(), "");
 }
 
+TEST_F(AttendFlagsTest, PageAsksForProbabilities) {
+  const auto query = client::Tensor::FromFloats({1}, {1, 1, 1, 1});
+  ASSERT_TRUE(WriteNpy(QueryPath(), *query).ok());
+  Parse("--html page.html --tokens t.txt --row bank");
+  const auto request = LoadRequest(flags_);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->output.weights, client::Weights::kProbabilities);
+}
+
 TEST_F(AttendFlagsTest, ViewShowsProbabilitiesOnly) {
   Parse("--show-weights --weights raw");
-  EXPECT_THAT(LoadError(), HasSubstr("--show-weights shows probabilities"));
+  EXPECT_THAT(LoadError(), HasSubstr("--html show probabilities"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "client/cpp/attnctl/bench_flags.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,9 @@
 
 namespace attn::attnctl {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class BenchFlagsTest : public ::testing::Test {
  protected:
@@ -27,7 +31,7 @@ TEST_F(BenchFlagsTest, RangesDurationsAndNamesAreRead) {
   EXPECT_EQ(flags_.shape.q_len.last, 7);
   EXPECT_EQ(flags_.shape.dtype, client::DType::kBf16);
   EXPECT_EQ(flags_.shape.causal, client::Causal::kTopLeft);
-  EXPECT_EQ(flags_.rate, 50);
+  EXPECT_THAT(flags_.rates, ElementsAre(50));
   EXPECT_EQ(flags_.arrivals, Arrivals::kConstant);
   EXPECT_EQ(flags_.method, Method::kBatch);
   EXPECT_EQ(flags_.batch_items, 3);
@@ -43,7 +47,8 @@ TEST_F(BenchFlagsTest, DoublesCanBeSent) {
 TEST_F(BenchFlagsTest, BadValuesAreUsageErrors) {
   for (const char* line :
        {"--kv-len 5..2", "--kv-len x", "--kv-len 1..", "--q-len -1",
-        "--concurrency 0", "--batch-items 5000", "--head-dim 0"}) {
+        "--concurrency 0", "--concurrency 1,5000", "--rate 5,x",
+        "--batch-items 5000", "--head-dim 0"}) {
     EXPECT_THROW(app_.parse(line), CLI::ParseError) << line;
   }
 }
@@ -66,7 +71,8 @@ TEST_F(BenchFlagsTest, FlagsThatSessionsDoNotHaveAreUsageErrors) {
        {"--layers 2", "--batch", "--prefix 3", "--steps 3", "--sessions 0",
         "--sessions 2 --rate 5", "--sessions 2 --kv-len 9",
         "--sessions 2 --method batch", "--sessions 2 --verify 1",
-        "--sessions 2 --steps 0", "--sessions 2 --duration 1s"}) {
+        "--sessions 2 --steps 0", "--sessions 2 --plot x.svg",
+        "--sessions 2 --duration 1s"}) {
     EXPECT_THROW(app_.parse(line), CLI::ParseError) << line;
   }
 }
@@ -82,8 +88,30 @@ TEST_F(BenchFlagsTest, MisfitsAreRefused) {
   flags_.shape.num_kv_heads = 3;
   EXPECT_FALSE(CheckBenchFlags(flags_).ok());
   flags_.shape.num_kv_heads = 2;
-  flags_.rate = -1;
-  EXPECT_FALSE(CheckBenchFlags(flags_).ok());
+  for (const double rate : {0.0, -1.0}) {
+    flags_.rates = {5, rate};
+    EXPECT_FALSE(CheckBenchFlags(flags_).ok());
+  }
+}
+
+TEST_F(BenchFlagsTest, ListsAreOneBenchForEach) {
+  app_.parse("-c 1,4,16");
+  const std::vector<BenchFlags> closed = LevelsOf(flags_);
+  ASSERT_EQ(closed.size(), 3u);
+  EXPECT_EQ(closed[1].concurrency, 4u);
+  EXPECT_EQ(closed[1].rate, 0);
+  flags_.rates = {50, 100};
+  const std::vector<BenchFlags> open = LevelsOf(flags_);
+  ASSERT_EQ(open.size(), 2u);
+  EXPECT_EQ(open[1].rate, 100);
+}
+
+TEST_F(BenchFlagsTest, OneLoadIsNoPlot) {
+  app_.parse("--plot x.svg");
+  EXPECT_THAT(std::string(CheckBenchFlags(flags_).message()),
+              HasSubstr("--concurrency 1,2,4,8"));
+  flags_.concurrencies = {1, 2};
+  EXPECT_TRUE(CheckBenchFlags(flags_).ok());
 }
 
 TEST(ProgressBarTest, FillsByTimeOrByRequestsWhicheverIsFurther) {

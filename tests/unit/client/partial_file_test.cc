@@ -53,6 +53,14 @@ TEST_F(PartialFileTest, DevicesAreWrittenInPlace) {
   EXPECT_FALSE(std::ifstream("/dev/null.partial").good());
 }
 
+TEST_F(PartialFileTest, TextIsWrittenWholeOrTheReasonSaid) {
+  EXPECT_TRUE(WriteText(path_, "text").ok());
+  EXPECT_EQ(Contents(path_), "text");
+  EXPECT_TRUE(WriteText("", "nowhere").ok());
+  EXPECT_EQ(WriteText(path_ + "/none", "text").code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(TransferProgressTest, SaysBytesAndRate) {
   EXPECT_EQ(RenderTransfer(3 << 20, absl::Seconds(2)), "3.0 MiB, 1.5 MiB/s");
   EXPECT_EQ(RenderTransfer(0, absl::ZeroDuration()), "0.0 MiB, 0.0 MiB/s");

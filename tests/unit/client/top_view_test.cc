@@ -31,7 +31,7 @@ client::TopWeights Top() {
               .value()};
 }
 
-WeightsViewOptions Named() { return {.tokens = {"by", "the", "bank"}}; }
+WeightsViewOptions Named() { return {.tokens = {{"by", "the", "bank"}}}; }
 
 std::string Render(const client::TopWeights& top,
                    const WeightsViewOptions& options) {
@@ -78,7 +78,7 @@ TEST(TopViewTest, WithoutTokensNumbersNameRowsAndKeys) {
 
 TEST(TopViewTest, IndexWithoutATokenIsAnError) {
   WeightsViewOptions options = Named();
-  options.tokens.pop_back();
+  options.tokens.keys.pop_back();
   EXPECT_EQ(Render(Top(), options),
             "tokens: there must be one for each of the 3 keys; got 2");
 }

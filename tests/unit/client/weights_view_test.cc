@@ -18,7 +18,7 @@ Tensor Weights() {
       .value();
 }
 
-WeightsViewOptions Named() { return {.tokens = {"by", "the", "bank"}}; }
+WeightsViewOptions Named() { return {.tokens = {{"by", "the", "bank"}}}; }
 
 std::string Render(const WeightsViewOptions& options) {
   const auto text = RenderWeights(Weights(), options, {});
@@ -77,7 +77,7 @@ TEST(WeightsViewTest, UnknownNamesAndWrongCountsAreErrors) {
   WeightsViewOptions options = Named();
   options.row = "river";
   EXPECT_THAT(Render(options), HasSubstr("row: must be a token"));
-  options.tokens.pop_back();
+  options.tokens.keys.pop_back();
   EXPECT_THAT(Render(options), HasSubstr("each of the 3 keys; got 2"));
 }
 

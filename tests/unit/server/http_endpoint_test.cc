@@ -31,7 +31,8 @@ class HttpEndpointTest : public testing::Test {
         .statusz =
             [](PageFormat format) {
               return std::string(format == PageFormat::kJson ? "{}" : "<p>");
-            }};
+            },
+        .files = {{"/statusz.js", "text/javascript", "poll()"}}};
   }
 
   // The whole answer to this request line.
@@ -84,6 +85,24 @@ TEST_F(HttpEndpointTest, ServesTheStatusPageInBothFormats) {
   EXPECT_THAT(Ask("GET /statusz?format=json"), EndsWith("{}"));
   EXPECT_THAT(Ask("GET /statusz?format=json"), HasSubstr("application/json"));
   EXPECT_THAT(Ask("GET /statusz?format=xml"), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_F(HttpEndpointTest, ServesFilesByTheirWholePath) {
+  EXPECT_THAT(Ask("GET /statusz.js"), EndsWith("\r\n\r\npoll()"));
+  EXPECT_THAT(Ask("GET /statusz.js"),
+              HasSubstr("Content-Type: text/javascript\r\n"));
+  EXPECT_THAT(Ask("GET /statusz.j"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpEndpointTest, BrowsersMayLoadAndRunOnlyWhatThisServerServes) {
+  for (const char* page : {"GET /statusz", "GET /metrics", "GET /none"}) {
+    const std::string answer = Ask(page);
+    EXPECT_THAT(answer, HasSubstr("\r\nContent-Security-Policy: default-src "
+                                  "'none'; script-src 'self'; style-src "
+                                  "'self'; connect-src 'self'; "));
+    EXPECT_THAT(answer, HasSubstr("frame-ancestors 'none'\r\n"));
+    EXPECT_THAT(answer, testing::Not(HasSubstr("unsafe-inline")));
+  }
 }
 
 TEST_F(HttpEndpointTest, HeadHasNoBody) {

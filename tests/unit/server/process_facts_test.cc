@@ -45,6 +45,18 @@ TEST(ProcessFactsTest, LeavesUnreadableFactsAtZero) {
   EXPECT_EQ(facts.num_open_fds, 0);
 }
 
+TEST(ProcessFactsTest, HugePagesAreTheModeThatIsChosen) {
+  const std::string root =
+      testing::TempDir() + "sys." + std::to_string(getpid());
+  const std::string folder = root + "/kernel/mm/transparent_hugepage";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/enabled") << "always [madvise] never\n";
+  EXPECT_EQ(ReadHugePages(root), "madvise");
+  std::ofstream(folder + "/enabled") << "odd";
+  EXPECT_EQ(ReadHugePages(root), "");
+  EXPECT_EQ(ReadHugePages("/nowhere"), "");
+}
+
 TEST(ProcessFactsTest, FindsThisProcess) {
   const ProcessFacts facts = ReadProcessFacts();
   EXPECT_GT(facts.resident_bytes, 0);

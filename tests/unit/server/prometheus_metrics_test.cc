@@ -184,6 +184,8 @@ TEST_F(PrometheusMetricsTest, TotalsAddUpLikeTheLedger) {
   metrics_.TaskFinished(Outcome::kCancelled, TaskKind::kPrefill, {});
   metrics_.TaskFinished(Outcome::kShed, TaskKind::kPrefill, {});
   metrics_.BatchClosed({.num_tasks = 1});
+  metrics_.TaskRefused(Reason::kQueueFull);
+  metrics_.TaskRefused(Reason::kInvalidTensor);
   const EngineTotals totals = metrics_.Totals();
   EXPECT_EQ(totals.admitted, 3);
   EXPECT_EQ(totals.completed, 1);
@@ -191,6 +193,41 @@ TEST_F(PrometheusMetricsTest, TotalsAddUpLikeTheLedger) {
   EXPECT_EQ(totals.shed, 1);
   EXPECT_EQ(totals.failed + totals.expired, 0);
   EXPECT_EQ(totals.batches, 1);
+  EXPECT_EQ(totals.refused, 2);
+}
+
+TEST_F(PrometheusMetricsTest, DistributionsAreTheHistograms) {
+  const auto time = milliseconds(3);
+  metrics_.TaskFinished(Outcome::kCompleted, TaskKind::kPrefill,
+                        {.queue_wait = time, .compute = time});
+  metrics_.TaskFinished(Outcome::kCompleted, TaskKind::kDecode,
+                        {.queue_wait = 2 * time, .compute = time});
+  metrics_.BatchClosed({.num_tasks = 2, .num_query_tokens = 48});
+  const LoadDistributions now = metrics_.Distributions();
+  EXPECT_EQ(now.queue_wait_seconds.count(), 2);
+  EXPECT_DOUBLE_EQ(now.queue_wait_seconds.sum, 0.009);
+  EXPECT_EQ(now.queue_wait_seconds.bounds.size() + 1,
+            now.queue_wait_seconds.counts.size());
+  // 3 ms and 6 ms are in the buckets up to 5 and 10 ms.
+  EXPECT_DOUBLE_EQ(now.queue_wait_seconds.Quantile(0.5), 0.005);
+  EXPECT_DOUBLE_EQ(now.queue_wait_seconds.Quantile(1), 0.010);
+  EXPECT_EQ(now.compute_seconds.count(), 2);
+  EXPECT_DOUBLE_EQ(now.batch_size.sum, 2);
+  EXPECT_DOUBLE_EQ(now.batch_tokens.sum, 48);
+}
+
+TEST_F(PrometheusMetricsTest, CallTimesAreThoseOfUnaryCallsWithTensors) {
+  const RpcFacts facts{
+      .handling = milliseconds(3), .request_bytes = 10, .response_bytes = 20};
+  for (const RpcMethod method :
+       {RpcMethod::kAttend, RpcMethod::kAppendKv, RpcMethod::kAttendStream,
+        RpcMethod::kHealthCheck}) {
+    metrics_.RpcFinished(method, 0, facts);
+  }
+  const LoadDistributions now = metrics_.Distributions();
+  EXPECT_EQ(now.call_seconds.count(), 2);
+  EXPECT_DOUBLE_EQ(now.request_bytes.sum, 30);
+  EXPECT_DOUBLE_EQ(now.response_bytes.sum, 60);
 }
 
 TEST_F(PrometheusMetricsTest, EveryFamilyHasHelp) {
