@@ -6,6 +6,7 @@
 // Bits: sgemm may round a row differently for another m. That is within our
 // promise, since tile sizes are functions of the request alone.
 #include "absl/strings/str_cat.h"
+#include "core/attention/onednn_ukernel_tile_gemm.h"
 #include "core/attention/small_tile_gemm.h"
 #include "core/attention/tile_gemm.h"
 #include "dnnl.hpp"
@@ -98,7 +99,13 @@ void CapIsa(Isa max_isa) {
 
 std::unique_ptr<TileGemm> MakeTileGemm(Isa max_isa) {
   CapIsa(max_isa);
-  return std::make_unique<OnednnTileGemm>(HasAvx512());
+  const bool has_avx512 = HasAvx512();
+  auto library = std::make_unique<OnednnTileGemm>(has_avx512);
+#ifdef ATTN_HAS_UKERNEL
+  // With AVX2 they are no faster than sgemm.
+  if (has_avx512) return WithUkernels(std::move(library));
+#endif
+  return library;
 }
 
 }  // namespace attn
