@@ -17,8 +17,8 @@ namespace attn {
 namespace {
 
 // One row of the page and one key of the object. The script keeps `shown` up to
-// date by `unit`: count, bytes, seconds,
-// uptime, truth, or "" for what does not change.
+// date by `unit`: count, bytes, seconds, uptime, truth, or "" for what does not
+// change.
 struct Fact {
   std::string_view section;
   std::string_view label;
@@ -53,8 +53,9 @@ Fact BytesFact(std::string_view section, std::string_view label,
 // Milliseconds for people; nothing was measured where it is NaN.
 Fact SecondsFact(std::string_view section, std::string_view label,
                  std::string_view key, double seconds) {
-  if (std::isnan(seconds))
+  if (std::isnan(seconds)) {
     return {section, label, key, "none", "null", "seconds"};
+  }
   return {section,
           label,
           key,
@@ -121,7 +122,6 @@ void AddMemory(const StatuszFacts& facts, std::vector<Fact>& rows) {
   add("Resident memory", "resident_bytes", facts.resident_bytes);
 }
 
-// The unit is in the key, the percentile in the label.
 struct Percentile {
   std::string_view label;
   std::string_view key;
@@ -155,10 +155,14 @@ std::vector<Fact> Rows(const StatuszFacts& facts) {
 }
 
 std::string JsonHistogram(const Distribution& distribution) {
-  return absl::StrCat("{\"bounds\":[", absl::StrJoin(distribution.bounds, ","),
-                      "],\"counts\":[", absl::StrJoin(distribution.counts, ","),
-                      "],\"sum\":", absl::StrFormat("%.17g", distribution.sum),
-                      "}");
+  // Six digits, as StrJoin has them, would not do for bytes.
+  const auto exact = [](std::string* out, double bound) {
+    absl::StrAppendFormat(out, "%.12g", bound);
+  };
+  return absl::StrCat(
+      "{\"bounds\":[", absl::StrJoin(distribution.bounds, ",", exact),
+      "],\"counts\":[", absl::StrJoin(distribution.counts, ","),
+      "],\"sum\":", absl::StrFormat("%.17g", distribution.sum), "}");
 }
 
 std::string JsonHistograms(const LoadDistributions& now) {

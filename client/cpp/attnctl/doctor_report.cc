@@ -108,6 +108,7 @@ Finding CheckHugePages(const HttpFacts& http) {
 Finding ListSettings(const std::string& topic, const HttpFacts& http,
                      const std::vector<std::string>& names) {
   std::vector<std::string> words;
+  words.reserve(names.size());
   for (const std::string& name : names) {
     words.push_back(absl::StrCat(name, " ", http.Setting(name)));
   }
@@ -242,6 +243,7 @@ std::string RenderFindings(const std::vector<Finding>& findings) {
 
 std::string RenderFindingsJson(const std::vector<Finding>& findings) {
   std::vector<std::string> objects;
+  objects.reserve(findings.size());
   for (const Finding& finding : findings) {
     objects.push_back(absl::StrCat(
         "{\"verdict\": ", JsonString(NameOf(finding.verdict)), ", \"topic\": ",

@@ -26,6 +26,8 @@ StatuszFacts Facts() {
   facts.pool_bytes = 3 << 20;
   facts.distributions.call_seconds = {
       .bounds = {0.001, 0.002}, .counts = {10, 30, 30}, .sum = 0.045};
+  facts.distributions.request_bytes = {
+      .bounds = {1073741824}, .counts = {1, 1}, .sum = 7};
   facts.sessions = {.sessions = 4, .kv_bytes = 8192, .kv_shared_bytes = 4096};
   facts.kv_bytes_limit = 1 << 30;
   facts.resident_bytes = 5 << 20;
@@ -110,6 +112,7 @@ TEST(StatuszTest, JsonHasHistogramsAndTheirPercentiles) {
   EXPECT_THAT(Numbers(calls.at("bounds")), ElementsAre(0.001, 0.002));
   EXPECT_THAT(Numbers(calls.at("counts")), ElementsAre(10, 30, 30));
   EXPECT_EQ(calls.at("sum").number_value(), 0.045);
+  EXPECT_THAT(RenderStatuszJson(Facts()), HasSubstr("[1073741824]"));
   // Rank 15 of 30 is the 5th of the 20 between 1 and 2 ms, rank 27 the 17th.
   EXPECT_NEAR(object.fields().at("call_p50_seconds").number_value(), 0.00125,
               1e-9);
