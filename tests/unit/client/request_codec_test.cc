@@ -33,8 +33,7 @@ RopeParams FullRope() {
 
 Tensor InSharedMemory(const Tensor& sent) {
   return Tensor::InSharedMemory(sent.dtype(), sent.shape(), sent.owner(),
-                                sent.bytes(),
-                                {.region_id = "r", .offset = 64});
+                                sent.bytes(), {.region_id = "r", .offset = 64});
 }
 
 // Every field of the contract with a value of its own.
