@@ -118,7 +118,7 @@ function showMap() {
   const image = context.createImageData(columns, rows);
   for (let i = 0; i < rows; ++i) {
     const row = rowOf(state.head, i);
-    const largest = Math.max(...row);
+    const largest = largestOf(row);
     for (let j = 0; j < columns; ++j) {
       const alpha = largest > 0 ? 255 * row[j] / largest : 0;
       image.data.set([red, green, blue, alpha], 4 * (i * columns + j));
