@@ -57,8 +57,8 @@ void AddOptions(const RequestSpec& spec, InferRequest& request) {
 
 }  // namespace
 
-InferenceFixture::InferenceFixture(std::vector<std::string> flags)
-    : server_(std::move(flags)) {
+InferenceFixture::InferenceFixture(const std::vector<std::string>& flags)
+    : server_(flags) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   stub_ = inference::GRPCInferenceService::NewStub(grpc::CreateCustomChannel(

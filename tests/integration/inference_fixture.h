@@ -19,7 +19,7 @@ using StreamResponse = inference::ModelStreamInferResponse;
 
 class InferenceFixture : public testing::Test {
  protected:
-  explicit InferenceFixture(std::vector<std::string> flags = {});
+  explicit InferenceFixture(const std::vector<std::string>& flags = {});
 
   grpc::Status Infer(const InferRequest& request, InferResponse& response,
                      absl::Duration timeout = absl::Minutes(1));
