@@ -1,5 +1,6 @@
 // Tensors in memory that the real server shares, through the real client: the
 // same bytes as sent ones, and nothing left when the client goes.
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -57,6 +58,15 @@ class SharedMemoryTest : public testing::Test {
     return request;
   }
 
+  // "s", for keys and values of that shape.
+  void CreateSession(const Tensor& key) {
+    const client::SessionSpec spec{
+        .num_layers = 1,
+        .num_kv_heads = static_cast<uint32_t>(key.shape()[1]),
+        .head_dim = static_cast<uint32_t>(key.shape()[3])};
+    ASSERT_TRUE(client_->CreateSession(spec, "s").ok());
+  }
+
   static void ExpectViolation(const absl::Status& status,
                               const std::string& field) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status;
@@ -110,11 +120,7 @@ TEST_F(SharedMemoryTest, PutsTheOutputWhereItIsAsked) {
 
 TEST_F(SharedMemoryTest, PutsASessionsOutputWhereItIsAsked) {
   const client::AttendRequest whole = Request();
-  const client::SessionSpec spec{
-      .num_layers = 1,
-      .num_kv_heads = static_cast<uint32_t>(whole.key.shape()[1]),
-      .head_dim = static_cast<uint32_t>(whole.key.shape()[3])};
-  ASSERT_TRUE(client_->CreateSession(spec, "s").ok());
+  CreateSession(whole.key);
   const auto sent = client_->Attend(whole);
   ASSERT_TRUE(sent.ok()) << sent.status();
   client::AttendRequest request = whole;
@@ -145,11 +151,7 @@ TEST_F(SharedMemoryTest, ServesBatches) {
 
 TEST_F(SharedMemoryTest, ServesSessions) {
   const client::AttendRequest request = Request();
-  const client::SessionSpec spec{
-      .num_layers = 1,
-      .num_kv_heads = static_cast<uint32_t>(request.key.shape()[1]),
-      .head_dim = static_cast<uint32_t>(request.key.shape()[3])};
-  ASSERT_TRUE(client_->CreateSession(spec, "s").ok());
+  CreateSession(request.key);
   client::AppendRequest append;
   append.session.session_id = "s";
   append.key = Put(request.key);
@@ -202,6 +204,7 @@ TEST_F(SharedMemoryTest, KilledClientLeavesNothing) {
   EXPECT_EQ(answer, 'y');
   ExpectSharedBytes(2 * kRegionBytes);
   kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
   ExpectSharedBytes(kRegionBytes);
   close(ready[0]);
   close(ready[1]);

@@ -20,7 +20,11 @@ class FragmentedMessage {
       at += size;
     }
   }
+  FragmentedMessage(const FragmentedMessage&) = delete;
+  FragmentedMessage& operator=(const FragmentedMessage&) = delete;
+
   FragmentedBytes& bytes() { return bytes_; }
+  const FragmentedBytes& bytes() const { return bytes_; }
   DecodedRequest Decode(const SharedMemory* shared_memory = nullptr) {
     return DecodeRequest({bytes_, shared_memory}, bytes_.whole());
   }

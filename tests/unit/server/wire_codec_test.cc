@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/random.h"
 #include "tests/unit/server/fragmented_message.h"
+#include "tests/unit/server/reply_bytes.h"
 
 namespace attn {
 namespace {
@@ -263,19 +264,6 @@ TEST(WireCodecTest, BatchOfTooManyRequestsIsRefused) {
   const absl::Status status = DecodeBatch(message.bytes()).status();
   EXPECT_EQ(FieldOf(status), "requests");
   EXPECT_THAT(std::string(status.message()), HasSubstr("4096"));
-}
-
-std::string Join(const Reply& reply) {
-  std::string text;
-  for (const ReplyChunk& chunk : reply) {
-    if (chunk.data == nullptr) {
-      text += chunk.text;
-    } else {
-      text.append(reinterpret_cast<const char*>(chunk.data),
-                  static_cast<size_t>(chunk.data_bytes));
-    }
-  }
-  return text;
 }
 
 // A task as the engine leaves it: value [1, 1, 2, 3] F32, lse and weights.

@@ -8,6 +8,7 @@
 
 #include "inference/grpc_service.pb.h"
 #include "server/inference/infer_request.h"
+#include "tests/unit/server/fragmented_message.h"
 
 namespace attn::test {
 
@@ -15,25 +16,16 @@ namespace attn::test {
 class InferMessage {
  public:
   explicit InferMessage(std::string text, size_t fragment = SIZE_MAX)
-      : text_(std::move(text)) {
-    for (size_t at = 0; at < text_.size();) {
-      const size_t size = std::min(fragment, text_.size() - at);
-      bytes_.Append(text_.data() + at, size);
-      at += size;
-    }
-  }
+      : message_(std::move(text), fragment) {}
   explicit InferMessage(const inference::ModelInferRequest& request,
                         size_t fragment = SIZE_MAX)
       : InferMessage(request.SerializeAsString(), fragment) {}
-  InferMessage(const InferMessage&) = delete;
-  InferMessage& operator=(const InferMessage&) = delete;
 
-  const FragmentedBytes& bytes() const { return bytes_; }
-  DecodedInfer Decode() const { return DecodeInfer(bytes_); }
+  const FragmentedBytes& bytes() const { return message_.bytes(); }
+  DecodedInfer Decode() const { return DecodeInfer(bytes()); }
 
  private:
-  const std::string text_;
-  FragmentedBytes bytes_;
+  const FragmentedMessage message_;
 };
 
 // What a place of a decoded request holds.

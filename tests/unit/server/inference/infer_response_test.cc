@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "inference/grpc_service.pb.h"
+#include "tests/unit/server/reply_bytes.h"
 
 namespace attn::test {
 namespace {
@@ -13,19 +14,6 @@ namespace {
 using inference::ModelInferResponse;
 using inference::ModelStreamInferResponse;
 using testing::ElementsAre;
-
-std::string Join(const Reply& reply) {
-  std::string text;
-  for (const ReplyChunk& chunk : reply) {
-    if (chunk.data == nullptr) {
-      text += chunk.text;
-    } else {
-      text.append(reinterpret_cast<const char*>(chunk.data),
-                  static_cast<size_t>(chunk.data_bytes));
-    }
-  }
-  return text;
-}
 
 class InferResponseTest : public testing::Test {
  protected:
