@@ -12,40 +12,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import json
 import pathlib
-import random
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-sys.path.append(str(ROOT / "tests/interop"))
+sys.path += [str(ROOT / "tests/interop"), str(ROOT / "tests/interop/open_inference")]
+import perf_analyzer  # noqa: E402
+from perf_analyzer import problem  # noqa: E402
 from server import Server  # noqa: E402
 
-PROGRAM = pathlib.Path(sys.executable).parent / "perf_analyzer"
+HEAD_DIM = 64
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
 QUICK_LEVELS = (1, 8, 64)
 WINDOW_MILLISECONDS = 2000
 # Of throughput and latency over three windows.
 STABLE_WITHIN_PERCENT = 15
 STEPS = 20  # Of a sequence.
-
-
-def tensor(heads: int, length: int) -> dict:
-    """[heads, length, 64]; perf_analyzer puts the batch axis in front."""
-    return {"content": [random.gauss(0, 1) for _ in range(heads * length * 64)], "shape": [heads, length, 64]}
-
-
-def problem(q_len: int, kv_len: int) -> dict:
-    return {"Q": tensor(8, q_len), "K": tensor(2, kv_len), "V": tensor(2, kv_len)}
-
-
-PROBLEMS = {"attention": [problem(16, 256)], "attention_kv": [[problem(1, 1) for _ in range(STEPS)]]}
+PROBLEMS = {"attention": [problem(16, 256, HEAD_DIM)],
+            "attention_kv": [[problem(1, 1, HEAD_DIM) for _ in range(STEPS)]]}
 
 
 @contextlib.contextmanager
@@ -69,20 +58,30 @@ def python_server(_: str) -> Iterator[str]:
         process.wait()
 
 
-def measure(address: str, model: str, concurrency: int, folder: str) -> dict[str, str] | None:
-    """One row of perf_analyzer's report; none, and its words to stderr, where its
+def measure(address: str, model: str, concurrency: int) -> dict[str, str] | None:
+    """The row of perf_analyzer's report; none, and its words to stderr, where its
     windows are not stable."""
-    report, inputs = pathlib.Path(folder, "report.csv"), pathlib.Path(folder, "data.json")
-    inputs.write_text(json.dumps({"data": PROBLEMS[model]}))
-    run = subprocess.run(
-        [PROGRAM, "-i", "grpc", "-u", address, "-m", model, "--input-data", inputs, "-f", report,
-         "-p", str(WINDOW_MILLISECONDS), "-s", str(STABLE_WITHIN_PERCENT), "--percentile", "50",
-         "--concurrency-range", str(concurrency)], capture_output=True, text=True, check=False)
-    output = run.stdout + run.stderr
-    if run.returncode != 0 or "Failed to obtain stable measurement" in output:
+    output, rows = perf_analyzer.run(
+        address, model, PROBLEMS[model], "-p", str(WINDOW_MILLISECONDS), "-s", str(STABLE_WITHIN_PERCENT),
+        "--percentile", "50", "--concurrency-range", str(concurrency))
+    if not rows:
         print(output, file=sys.stderr)
-        return None
-    return next(csv.DictReader(report.read_text().splitlines()))
+    return rows[0] if rows else None
+
+
+def report(name: str, model: str, address: str, levels: tuple[int, ...]) -> dict[str, float]:
+    """A line a load; inferences a second by name."""
+    values = {}
+    for concurrency in levels:
+        row = measure(address, model, concurrency)
+        if row is None:
+            print(f"{name:<10} {model:<13} {concurrency:>7}    not stable", flush=True)
+            continue
+        rate = float(row["Inferences/Second"])
+        values[f"load.{name}.{model}.c{concurrency}"] = rate
+        print(f"{name:<10} {model:<13} {concurrency:>7} {rate:>13.0f} {row['p50 latency']:>9} "
+              f"{row['p99 latency']:>9}", flush=True)
+    return values
 
 
 def main() -> int:
@@ -91,25 +90,16 @@ def main() -> int:
     parser.add_argument("--json", default=None, metavar="FILE", help="write {name: inferences a second} there")
     parser.add_argument("--server", default=str(ROOT / "build/release/server/attnserve"), help="path of attnserve")
     arguments = parser.parse_args()
-    if not PROGRAM.exists():
-        print(f"{PROGRAM} is missing; tests/run interop makes it", file=sys.stderr)
+    if perf_analyzer.PROGRAM is None:
+        print("perf_analyzer is missing; tests/run interop installs it", file=sys.stderr)
         return 1
-    loads = [("attnserve", attnserve, "attention"), ("python", python_server, "attention"),
-             ("attnserve", attnserve, "attention_kv")]
+    levels = QUICK_LEVELS if arguments.quick else LEVELS
     values = {}
     print(f"{'server':<10} {'model':<13} {'clients':>7} {'inferences/s':>13} {'p50 us':>9} {'p99 us':>9}")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, start, model in loads:
-            with start(arguments.server) as address:
-                for concurrency in QUICK_LEVELS if arguments.quick else LEVELS:
-                    row = measure(address, model, concurrency, folder)
-                    if row is None:
-                        print(f"{name:<10} {model:<13} {concurrency:>7}    not stable", flush=True)
-                        continue
-                    rate = float(row["Inferences/Second"])
-                    values[f"load.{name}.{model}.c{concurrency}"] = rate
-                    print(f"{name:<10} {model:<13} {concurrency:>7} {rate:>13.0f} {row['p50 latency']:>9} "
-                          f"{row['p99 latency']:>9}", flush=True)
+    for name, start, model in (("attnserve", attnserve, "attention"), ("python", python_server, "attention"),
+                               ("attnserve", attnserve, "attention_kv")):
+        with start(arguments.server) as address:
+            values |= report(name, model, address, levels)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(values, indent=2) + "\n")
     return 0

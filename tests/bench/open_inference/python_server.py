@@ -46,8 +46,9 @@ class AttentionServicer(service_pb2_grpc.GRPCInferenceServiceServicer):
             name=request.name, max_batch_size=1, input=inputs, output=outputs))
 
     def ModelInfer(self, request, context):
-        query, key, value = (torch.from_numpy(np.frombuffer(raw, np.float32).reshape(tuple(tensor.shape)))
-                             for tensor, raw in zip(request.inputs, request.raw_input_contents))
+        given = {tensor.name: torch.from_numpy(np.frombuffer(raw, np.float32).reshape(tuple(tensor.shape)))
+                 for tensor, raw in zip(request.inputs, request.raw_input_contents)}
+        query, key, value = (given[name] for name in INPUTS)
         with torch.inference_mode():
             output = torch.nn.functional.scaled_dot_product_attention(query, key, value, enable_gqa=True)
         described = service_pb2.ModelInferResponse.InferOutputTensor(name="Y", datatype="FP32", shape=output.shape)
