@@ -154,6 +154,8 @@ build() {
   local preset=$1 started=$SECONDS
   shift
   local command=(cmake --build "$repository_root/build/$preset" --target "$@")
+  # Another checkout of the same sources compiles nothing again.
+  export CCACHE_BASEDIR=$repository_root CCACHE_NOHASHDIR=1
   say "Building the $preset preset: $*"
   if [[ -t 1 ]]; then
     NINJA_STATUS='  [%f/%t] ' "${command[@]}" || fail "the build failed; the errors are above"

@@ -162,10 +162,14 @@ class StatuszTest(PageCase):
         found = re.search(r"http=(\S+)", "".join(self.server.log))
         self.address = f"http://{found[1]}/statusz"
 
-    def load(self) -> None:
-        subprocess.run([arguments.attnctl, "--address", self.server.address(), "bench", "-c", "4", "--duration", "4s",
-                        "--kv-len", "256"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       stdin=subprocess.DEVNULL)
+    def load(self, duration: str) -> subprocess.Popen:
+        """Four clients, in the background; ended with the test at the latest."""
+        clients = subprocess.Popen([arguments.attnctl, "--address", self.server.address(), "bench", "-c", "4",
+                                    "--duration", duration, "--kv-len", "256"], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        self.addCleanup(clients.wait)
+        self.addCleanup(clients.kill)
+        return clients
 
     def charts(self) -> dict[str, str]:
         """Title of each chart and the words under it."""
@@ -175,7 +179,8 @@ class StatuszTest(PageCase):
 
     def test_is_live(self) -> None:
         self.browser.driver.get(self.address)
-        self.load()
+        # Longer than anything here waits: the page shows what happens now, and nothing once the load is over.
+        self.load("120s")
         completed = self.browser.until("throughput above 0", lambda: re.search(
             r"completed ([1-9][\d.]*)/s", self.charts().get("Tasks", "")))
         self.assertGreater(float(completed[1]), 0)
@@ -190,7 +195,7 @@ class StatuszTest(PageCase):
         self.browser.driver.get(self.address)
         before = self.browser.text("tasks_completed")
         self.assertEqual(before, "0")
-        self.load()
+        self.assertEqual(self.load("2s").wait(), 0)
         now = json.load(urllib.request.urlopen(self.address + "?format=json"))
         self.assertGreater(now["tasks_completed"], 0)
         self.browser.until("the table shows the count",
