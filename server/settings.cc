@@ -1,13 +1,10 @@
 #include "server/settings.h"
 
-#include <limits>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "server/absl_view.h"
-#include "server/listen_address.h"
-#include "server/units.h"
+#include "server/setting_types.h"
 
 namespace attn {
 namespace {
@@ -29,152 +26,6 @@ constexpr std::string_view kSessions = "Sessions";
 constexpr std::string_view kShutdown = "Shutdown";
 constexpr std::string_view kLogging = "Logging";
 
-// Name, heading and help of a row; the builders below add the typed part.
-struct Label {
-  std::string_view name;
-  std::string_view group;
-  std::string_view help;
-};
-
-template <typename T>
-absl::Status Assign(absl::StatusOr<T> value, auto& field) {
-  if (!value.ok()) return value.status();
-  field =
-      static_cast<std::remove_reference_t<decltype(field)>>(*std::move(value));
-  return absl::OkStatus();
-}
-
-Setting MakeSetting(const Label& label, std::string_view value_name) {
-  Setting setting;
-  setting.name = label.name;
-  setting.group = label.group;
-  setting.value_name = value_name;
-  setting.help = label.help;
-  return setting;
-}
-
-template <typename Integer>
-Setting IntegerSetting(const Label& label, Integer ServerConfig::*field,
-                       IntegerRange range) {
-  Setting setting = MakeSetting(label, "N");
-  setting.parse = [field, range](std::string_view text, ServerConfig& config) {
-    return Assign(ParseInteger(text, range), config.*field);
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return absl::StrCat(config.*field);
-  };
-  return setting;
-}
-
-Setting BytesSetting(const Label& label, int64_t ServerConfig::*field,
-                     IntegerRange range) {
-  Setting setting = MakeSetting(label, "SIZE");
-  setting.parse = [field, range](std::string_view text, ServerConfig& config) {
-    return Assign(ParseBytes(text, range), config.*field);
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return FormatBytes(config.*field);
-  };
-  return setting;
-}
-
-Setting DurationSetting(const Label& label, Duration ServerConfig::*field,
-                        DurationRange range) {
-  Setting setting = MakeSetting(label, "TIME");
-  setting.parse = [field, range](std::string_view text, ServerConfig& config) {
-    return Assign(ParseDuration(text, range), config.*field);
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return FormatDuration(config.*field);
-  };
-  return setting;
-}
-
-Setting AddressSetting(const Label& label, std::string ServerConfig::*field,
-                       bool unix_allowed) {
-  Setting setting = MakeSetting(label, "ADDRESS");
-  setting.parse = [field, unix_allowed](std::string_view text,
-                                        ServerConfig& config) {
-    const auto address = ParseListenAddress(text);
-    if (!address.ok()) return address.status();
-    if (address->is_unix() && !unix_allowed) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("must be HOST:PORT; got \"", AbslView(text), "\""));
-    }
-    config.*field = FormatListenAddress(*address);
-    return absl::OkStatus();
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return config.*field;
-  };
-  return setting;
-}
-
-// An empty path is written as "off".
-constexpr std::string_view kOff = "off";
-
-Setting SocketSetting(const Label& label, std::string ServerConfig::*field) {
-  Setting setting = MakeSetting(label, "PATH");
-  setting.parse = [field](std::string_view text, ServerConfig& config) {
-    if (text != kOff && !text.starts_with('/')) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("must be a path that starts with / or ", AbslView(kOff),
-                       "; got \"", AbslView(text), "\""));
-    }
-    config.*field = text == kOff ? "" : std::string(text);
-    return absl::OkStatus();
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return (config.*field).empty() ? std::string(kOff) : config.*field;
-  };
-  return setting;
-}
-
-template <typename Enum>
-struct Choice {
-  std::string_view name;
-  Enum value;
-};
-
-// `choices` in the order in which errors and --help list them.
-template <typename Enum>
-Setting ChoiceSetting(const Label& label, Enum ServerConfig::*field,
-                      std::vector<Choice<Enum>> choices) {
-  Setting setting = MakeSetting(label, "NAME");
-  setting.parse = [field, choices](std::string_view text,
-                                   ServerConfig& config) {
-    std::string names;
-    for (const auto& choice : choices) {
-      if (text == choice.name) {
-        config.*field = choice.value;
-        return absl::OkStatus();
-      }
-      absl::StrAppend(&names, names.empty() ? "" : ", ", AbslView(choice.name));
-    }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "must be one of ", names, "; got \"", AbslView(text), "\""));
-  };
-  setting.format = [field, choices](const ServerConfig& config) {
-    for (const auto& choice : choices) {
-      if (config.*field == choice.value) return std::string(choice.name);
-    }
-    return std::string();
-  };
-  return setting;
-}
-
-Setting SwitchSetting(const Label& label, bool ServerConfig::*field) {
-  Setting setting = MakeSetting(label, "BOOL");
-  setting.is_switch = true;
-  setting.parse = [field](std::string_view text, ServerConfig& config) {
-    return Assign(ParseBool(text), config.*field);
-  };
-  setting.format = [field](const ServerConfig& config) {
-    return std::string(config.*field ? "true" : "false");
-  };
-  return setting;
-}
-
 void AddNetwork(std::vector<Setting>& settings) {
   settings.push_back(AddressSetting(
       {"grpc-address", kNetwork,
@@ -190,7 +41,7 @@ void AddNetwork(std::vector<Setting>& settings) {
       SwitchSetting({"reflection", kNetwork,
                      "Answer gRPC reflection, for tools such as grpcurl."},
                     &ServerConfig::reflection));
-  settings.push_back(SocketSetting(
+  settings.push_back(PathSetting(
       {"shared-memory-socket", kNetwork,
        "Unix socket where clients on this machine get memory to share tensors "
        "in; off: none is shared."},
