@@ -19,10 +19,11 @@ std::vector<std::byte> Copy(const FragmentedBytes& bytes, ByteRange range) {
 
 }  // namespace
 
-AppendCall::AppendCall(const AttendContext& context,
+AppendCall::AppendCall(const AttendContext& context, Caller caller,
                        grpc::CallbackServerContext& call,
                        grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAppendKv, call), response_(response) {}
+    : UnaryCall(context, RpcMethod::kAppendKv, std::move(caller), call),
+      response_(response) {}
 
 void AppendCall::Run(const grpc::ByteBuffer& request) {
   ReceivedMessage message(request);

@@ -8,8 +8,8 @@ namespace attn {
 // One append; done when it returns, without the engine.
 class AppendCall final : public UnaryCall {
  public:
-  AppendCall(const AttendContext& context, grpc::CallbackServerContext& call,
-             grpc::ByteBuffer& response);
+  AppendCall(const AttendContext& context, Caller caller,
+             grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);
 

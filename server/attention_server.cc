@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/access/gate.h"
 #include "server/attention_service.h"
 #include "server/health_service.h"
 #include "server/http_endpoint.h"
@@ -142,6 +144,7 @@ class WiredServer final : public AttentionServer {
   const EngineOptions options_;
   SharedMemory shared_memory_;
   FailureLog failure_log_;
+  const Access access_{nullptr, /*asks_certificate=*/false};
   std::atomic<bool> is_ready_{false};
   std::string isa_;
   std::string library_;
@@ -156,6 +159,7 @@ class WiredServer final : public AttentionServer {
   std::unique_ptr<SessionSweeper> sweeper_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<AttendContext> context_;
+  std::optional<Doorkeeper> doorkeeper_;
   std::unique_ptr<AttentionService> attention_;
   std::unique_ptr<SessionService> sessions_;
   ModelStatistics model_statistics_;
@@ -205,8 +209,12 @@ void WiredServer::MakeEngine() {
                     .shared_memory = memory_socket_ ? &shared_memory_ : nullptr,
                     .max_request_bytes = config_.max_request_bytes,
                     .limits = {.max_reply_bytes = config_.max_reply_bytes}});
-  attention_ = std::make_unique<AttentionService>(*context_);
-  sessions_ = std::make_unique<SessionService>(*context_);
+  doorkeeper_.emplace(access_, Doorkeeper::Books{.metrics = *metrics_,
+                                                 .failure_log = failure_log_,
+                                                 .clock = clock_});
+  const Gate<AttendContext> gate(*doorkeeper_, *context_);
+  attention_ = std::make_unique<AttentionService>(gate);
+  sessions_ = std::make_unique<SessionService>(gate);
   inference_context_ = std::make_unique<InferenceContext>(InferenceContext{
       .attend = *context_,
       .statistics = model_statistics_,
@@ -215,8 +223,9 @@ void WiredServer::MakeEngine() {
                  .max_batch_delay = config_.max_batch_delay,
                  .max_sessions = config_.max_sessions,
                  .session_idle_ttl = config_.session_idle_ttl}});
-  inference_ =
-      std::make_unique<InferenceService>(*inference_context_, ServerVersion());
+  inference_ = std::make_unique<InferenceService>(
+      Gate<InferenceContext>(*doorkeeper_, *inference_context_),
+      ServerVersion());
   health_ = std::make_unique<HealthService>(*metrics_, clock_);
 }
 

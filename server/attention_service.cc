@@ -1,32 +1,49 @@
 #include "server/attention_service.h"
 
+#include <utility>
+
 #include "server/stream_call.h"
 #include "server/unary_calls.h"
 
 namespace attn {
+namespace {
 
-AttentionService::AttentionService(const AttendContext& context)
-    : context_(context) {}
+using Stream = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+}  // namespace
 
 grpc::ServerUnaryReactor* AttentionService::Attend(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  auto* call = new AttendCall(context_, *context, *response);
-  call->Run(*request);
-  return call;
+  return gate_.Enter<grpc::ServerUnaryReactor>(
+      RpcMethod::kAttend, *context,
+      [&](const AttendContext& server, Caller caller) {
+        auto* call =
+            new AttendCall(server, std::move(caller), *context, *response);
+        call->Run(*request);
+        return call;
+      });
 }
 
 grpc::ServerUnaryReactor* AttentionService::AttendBatch(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  auto* call = new AttendBatchCall(context_, *context, *response);
-  call->Run(*request);
-  return call;
+  return gate_.Enter<grpc::ServerUnaryReactor>(
+      RpcMethod::kAttendBatch, *context,
+      [&](const AttendContext& server, Caller caller) {
+        auto* call =
+            new AttendBatchCall(server, std::move(caller), *context, *response);
+        call->Run(*request);
+        return call;
+      });
 }
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
-AttentionService::AttendStream(grpc::CallbackServerContext* context) {
-  return new AttendStreamCall(context_, *context);
+Stream* AttentionService::AttendStream(grpc::CallbackServerContext* context) {
+  return gate_.Enter<Stream>(RpcMethod::kAttendStream, *context,
+                             [&](const AttendContext& server, Caller caller) {
+                               return new AttendStreamCall(
+                                   server, std::move(caller), *context);
+                             });
 }
 
 }  // namespace attn

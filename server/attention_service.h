@@ -4,6 +4,7 @@
 #pragma once
 
 #include "attn/v1/attention.grpc.pb.h"
+#include "server/access/gate.h"
 #include "server/attend_flow.h"
 
 namespace attn {
@@ -15,8 +16,7 @@ class AttentionService final
               v1::AttentionService::WithRawCallbackMethod_AttendStream<
                   v1::AttentionService::Service>>> {
  public:
-  // Borrows the context, which must outlive it.
-  explicit AttentionService(const AttendContext& context);
+  explicit AttentionService(const Gate<AttendContext>& gate) : gate_(gate) {}
 
   grpc::ServerUnaryReactor* Attend(grpc::CallbackServerContext* context,
                                    const grpc::ByteBuffer* request,
@@ -28,7 +28,7 @@ class AttentionService final
       grpc::CallbackServerContext* context) override;
 
  private:
-  const AttendContext& context_;
+  const Gate<AttendContext> gate_;
 };
 
 }  // namespace attn

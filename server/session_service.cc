@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/status_macros.h"
@@ -13,78 +14,108 @@
 #include "server/wire_codec.h"
 
 namespace attn {
-grpc::ServerUnaryReactor* SessionService::AppendKv(
-    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-    grpc::ByteBuffer* response) {
-  auto* call = new AppendCall(context_, *context, *response);
-  call->Run(*request);
-  return call;
+namespace {
+
+using Unary = grpc::ServerUnaryReactor;
+using ExportReactor = grpc::ServerWriteReactor<v1::SnapshotChunk>;
+using ImportReactor = grpc::ServerReadReactor<v1::ImportSessionRequest>;
+
+// `made` as the reply, or its error.
+absl::Status AnswerWith(const AttendContext& server,
+                        const absl::StatusOr<SessionPtr>& made,
+                        v1::Session& response) {
+  if (!made.ok()) return made.status();
+  response = ToWire(**made, server.clock.Now());
+  return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* SessionService::CreateSession(
-    grpc::CallbackServerContext* context,
-    const v1::CreateSessionRequest* request, v1::Session* response) {
+}  // namespace
+
+Unary* SessionService::AppendKv(grpc::CallbackServerContext* context,
+                                const grpc::ByteBuffer* request,
+                                grpc::ByteBuffer* response) {
+  return gate_.Enter<Unary>(RpcMethod::kAppendKv, *context,
+                            [&](const AttendContext& server, Caller caller) {
+                              auto* call =
+                                  new AppendCall(server, std::move(caller),
+                                                 *context, *response);
+                              call->Run(*request);
+                              return call;
+                            });
+}
+
+Unary* SessionService::CreateSession(grpc::CallbackServerContext* context,
+                                     const v1::CreateSessionRequest* request,
+                                     v1::Session* response) {
   return Answer(
       *context, RpcMethod::kCreateSession, /*changes=*/true,
-      [&]() -> absl::Status {
+      [&](const AttendContext& server, const Caller&) -> absl::Status {
         ATTN_ASSIGN_OR_RETURN(const KvSpec spec, ToKvSpec(request->spec()));
-        return Reply(context_.sessions.Create(request->session_id(), spec),
-                     *response);
+        return AnswerWith(server,
+                          server.sessions.Create(request->session_id(), spec),
+                          *response);
       });
 }
 
-grpc::ServerUnaryReactor* SessionService::ForkSession(
-    grpc::CallbackServerContext* context, const v1::ForkSessionRequest* request,
-    v1::Session* response) {
-  return Answer(*context, RpcMethod::kForkSession, /*changes=*/true, [&] {
-    std::optional<int64_t> length;
-    if (request->has_length()) length = ToLength(request->length());
-    return Reply(context_.sessions.Fork(request->source_session_id(),
-                                        request->session_id(), length),
-                 *response);
-  });
-}
-
-grpc::ServerUnaryReactor* SessionService::TruncateSession(
-    grpc::CallbackServerContext* context,
-    const v1::TruncateSessionRequest* request, v1::Session* response) {
-  return Answer(*context, RpcMethod::kTruncateSession, /*changes=*/true,
-                [&]() -> absl::Status {
-                  ATTN_ASSIGN_OR_RETURN(
-                      const SessionPtr session,
-                      context_.sessions.Use(request->session_id()));
-                  std::optional<int64_t> layer;
-                  if (request->has_layer()) layer = request->layer();
-                  ATTN_RETURN_IF_ERROR(
-                      session->Truncate(ToLength(request->length()), layer));
-                  return Reply(session, *response);
+Unary* SessionService::ForkSession(grpc::CallbackServerContext* context,
+                                   const v1::ForkSessionRequest* request,
+                                   v1::Session* response) {
+  return Answer(*context, RpcMethod::kForkSession, /*changes=*/true,
+                [&](const AttendContext& server, const Caller&) {
+                  std::optional<int64_t> length;
+                  if (request->has_length()) {
+                    length = ToLength(request->length());
+                  }
+                  return AnswerWith(
+                      server,
+                      server.sessions.Fork(request->source_session_id(),
+                                           request->session_id(), length),
+                      *response);
                 });
 }
 
-grpc::ServerUnaryReactor* SessionService::GetSession(
-    grpc::CallbackServerContext* context, const v1::GetSessionRequest* request,
-    v1::Session* response) {
-  return Answer(*context, RpcMethod::kGetSession, /*changes=*/false, [&] {
-    return Reply(context_.sessions.Look(request->session_id()), *response);
-  });
+Unary* SessionService::TruncateSession(
+    grpc::CallbackServerContext* context,
+    const v1::TruncateSessionRequest* request, v1::Session* response) {
+  return Answer(
+      *context, RpcMethod::kTruncateSession, /*changes=*/true,
+      [&](const AttendContext& server, const Caller&) -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
+                              server.sessions.Use(request->session_id()));
+        std::optional<int64_t> layer;
+        if (request->has_layer()) layer = request->layer();
+        ATTN_RETURN_IF_ERROR(
+            session->Truncate(ToLength(request->length()), layer));
+        return AnswerWith(server, session, *response);
+      });
 }
 
-grpc::ServerUnaryReactor* SessionService::ListSessions(
-    grpc::CallbackServerContext* context,
-    const v1::ListSessionsRequest* request,
-    v1::ListSessionsResponse* response) {
+Unary* SessionService::GetSession(grpc::CallbackServerContext* context,
+                                  const v1::GetSessionRequest* request,
+                                  v1::Session* response) {
+  return Answer(*context, RpcMethod::kGetSession, /*changes=*/false,
+                [&](const AttendContext& server, const Caller&) {
+                  return AnswerWith(server,
+                                    server.sessions.Look(request->session_id()),
+                                    *response);
+                });
+}
+
+Unary* SessionService::ListSessions(grpc::CallbackServerContext* context,
+                                    const v1::ListSessionsRequest* request,
+                                    v1::ListSessionsResponse* response) {
   return Answer(
       *context, RpcMethod::kListSessions, /*changes=*/false,
-      [&]() -> absl::Status {
+      [&](const AttendContext& server, const Caller&) -> absl::Status {
         ATTN_ASSIGN_OR_RETURN(const std::string after,
                               ParsePageToken(request->page_token()));
         const int64_t size = PageSize(request->page_size());
         // One more than asked for says whether there is another page.
         std::vector<SessionPtr> sessions =
-            context_.sessions.List(after, size + 1);
+            server.sessions.List(after, size + 1);
         const bool has_more = static_cast<int64_t>(sessions.size()) > size;
         if (has_more) sessions.pop_back();
-        const TimePoint now = context_.clock.Now();
+        const TimePoint now = server.clock.Now();
         for (const SessionPtr& session : sessions) {
           *response->add_sessions() = ToWire(*session, now);
         }
@@ -95,45 +126,49 @@ grpc::ServerUnaryReactor* SessionService::ListSessions(
       });
 }
 
-grpc::ServerUnaryReactor* SessionService::DeleteSession(
-    grpc::CallbackServerContext* context,
-    const v1::DeleteSessionRequest* request, v1::DeleteSessionResponse*) {
-  return Answer(*context, RpcMethod::kDeleteSession, /*changes=*/false, [&] {
-    return context_.sessions.Delete(request->session_id());
-  });
+Unary* SessionService::DeleteSession(grpc::CallbackServerContext* context,
+                                     const v1::DeleteSessionRequest* request,
+                                     v1::DeleteSessionResponse*) {
+  return Answer(*context, RpcMethod::kDeleteSession, /*changes=*/false,
+                [&](const AttendContext& server, const Caller&) {
+                  return server.sessions.Delete(request->session_id());
+                });
 }
 
-grpc::ServerWriteReactor<v1::SnapshotChunk>* SessionService::ExportSession(
+ExportReactor* SessionService::ExportSession(
     grpc::CallbackServerContext* context,
     const v1::ExportSessionRequest* request) {
-  return new ExportCall(context_, *context, *request);
+  return gate_.Enter<ExportReactor>(
+      RpcMethod::kExportSession, *context,
+      [&](const AttendContext& server, Caller caller) {
+        return new ExportCall(server, std::move(caller), *context, *request);
+      });
 }
 
-grpc::ServerReadReactor<v1::ImportSessionRequest>*
-SessionService::ImportSession(grpc::CallbackServerContext* context,
-                              v1::Session* response) {
-  return new ImportCall(context_, *context, *response);
+ImportReactor* SessionService::ImportSession(
+    grpc::CallbackServerContext* context, v1::Session* response) {
+  return gate_.Enter<ImportReactor>(
+      RpcMethod::kImportSession, *context,
+      [&](const AttendContext& server, Caller caller) {
+        return new ImportCall(server, std::move(caller), *context, *response);
+      });
 }
 
-grpc::ServerUnaryReactor* SessionService::Answer(
-    grpc::CallbackServerContext& context, RpcMethod method, bool changes,
-    const std::function<absl::Status()>& call) {
-  RpcRecorder recorder(context_.metrics, method, context_.clock);
-  absl::Status status =
-      changes ? context_.engine.CheckServing() : absl::OkStatus();
-  if (status.ok()) status = call();
-  if (!status.ok()) RecordRefusal(context_, status);
-  recorder.Finish(static_cast<int>(status.code()));
-  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status));
-  return reactor;
-}
-
-absl::Status SessionService::Reply(const absl::StatusOr<SessionPtr>& made,
-                                   v1::Session& response) {
-  if (!made.ok()) return made.status();
-  response = ToWire(**made, context_.clock.Now());
-  return absl::OkStatus();
+Unary* SessionService::Answer(grpc::CallbackServerContext& context,
+                              RpcMethod method, bool changes,
+                              const Handler& handle) {
+  return gate_.Enter<Unary>(
+      method, context, [&](const AttendContext& server, const Caller& caller) {
+        RpcRecorder recorder(server.metrics, method, server.clock);
+        absl::Status status =
+            changes ? server.engine.CheckServing() : absl::OkStatus();
+        if (status.ok()) status = handle(server, caller);
+        if (!status.ok()) RecordRefusal(server, status);
+        recorder.Finish(static_cast<int>(status.code()));
+        Unary* reactor = context.DefaultReactor();
+        reactor->Finish(ToGrpcStatus(status));
+        return reactor;
+      });
 }
 
 }  // namespace attn

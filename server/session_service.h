@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "attn/v1/session.grpc.pb.h"
+#include "server/access/gate.h"
 #include "server/attend_flow.h"
 #include "server/rpc_recorder.h"
 
@@ -32,8 +33,7 @@ class SessionService final
     : public v1::SessionService::WithRawCallbackMethod_AppendKv<
           TypedSessionMethods<v1::SessionService::Service>> {
  public:
-  // Borrows the context, which must outlive it.
-  explicit SessionService(const AttendContext& context) : context_(context) {}
+  explicit SessionService(const Gate<AttendContext>& gate) : gate_(gate) {}
 
   grpc::ServerUnaryReactor* AppendKv(grpc::CallbackServerContext* context,
                                      const grpc::ByteBuffer* request,
@@ -66,16 +66,17 @@ class SessionService final
       grpc::CallbackServerContext* context, v1::Session* response) override;
 
  private:
-  // Runs `call` and ends the RPC with what it says. `changes`: the method makes
-  // or changes sessions, which a draining server refuses.
+  using Handler =
+      std::function<absl::Status(const AttendContext&, const Caller&)>;
+
+  // Runs `handle` for a caller that is let in, and ends the RPC with what it
+  // says. `changes`: the method makes or changes sessions, which a draining
+  // server refuses.
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context,
                                    RpcMethod method, bool changes,
-                                   const std::function<absl::Status()>& call);
-  // `made` as the reply, or its error.
-  absl::Status Reply(const absl::StatusOr<SessionPtr>& made,
-                     v1::Session& response);
+                                   const Handler& handle);
 
-  const AttendContext& context_;
+  const Gate<AttendContext> gate_;
 };
 
 }  // namespace attn

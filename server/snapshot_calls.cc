@@ -31,10 +31,11 @@ bool IsBroken(const absl::Status& status) {
 
 }  // namespace
 
-ExportCall::ExportCall(const AttendContext& context,
+ExportCall::ExportCall(const AttendContext& context, Caller caller,
                        grpc::CallbackServerContext& call,
                        const v1::ExportSessionRequest& request)
     : context_(context),
+      caller_(std::move(caller)),
       call_(call),
       recorder_(context.metrics, RpcMethod::kExportSession, context.clock) {
   absl::StatusOr<SessionPtr> session =
@@ -68,9 +69,10 @@ void ExportCall::FinishWith(const absl::Status& status) {
   Finish(ToGrpcStatus(status));
 }
 
-ImportCall::ImportCall(const AttendContext& context,
+ImportCall::ImportCall(const AttendContext& context, Caller caller,
                        grpc::CallbackServerContext& call, v1::Session& response)
     : context_(context),
+      caller_(std::move(caller)),
       call_(call),
       response_(response),
       recorder_(context.metrics, RpcMethod::kImportSession, context.clock),

@@ -11,6 +11,7 @@
 #include "core/snapshot/snapshot_reader.h"
 #include "core/snapshot/snapshot_writer.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/rpc_recorder.h"
 
@@ -19,8 +20,9 @@ namespace attn {
 // The session as it was when the call came.
 class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
  public:
-  // Borrows both. Starts at once.
-  ExportCall(const AttendContext& context, grpc::CallbackServerContext& call,
+  // Borrows context and call. Starts at once.
+  ExportCall(const AttendContext& context, Caller caller,
+             grpc::CallbackServerContext& call,
              const v1::ExportSessionRequest& request);
 
   void OnWriteDone(bool ok) override;
@@ -31,6 +33,7 @@ class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
   void FinishWith(const absl::Status& status);
 
   const AttendContext& context_;
+  const Caller caller_;
   const grpc::CallbackServerContext& call_;
   RpcRecorder recorder_;
   SessionPtr session_;  // Held: it does not expire meanwhile.
@@ -42,9 +45,9 @@ class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
 class ImportCall final
     : public grpc::ServerReadReactor<v1::ImportSessionRequest> {
  public:
-  // Borrows all. Starts at once.
-  ImportCall(const AttendContext& context, grpc::CallbackServerContext& call,
-             v1::Session& response);
+  // Borrows context, call and response. Starts at once.
+  ImportCall(const AttendContext& context, Caller caller,
+             grpc::CallbackServerContext& call, v1::Session& response);
 
   void OnReadDone(bool ok) override;
   void OnDone() override { delete this; }
@@ -58,6 +61,7 @@ class ImportCall final
   void FinishWith(const absl::Status& status);
 
   const AttendContext& context_;
+  const Caller caller_;
   const grpc::CallbackServerContext& call_;
   v1::Session& response_;
   RpcRecorder recorder_;

@@ -10,13 +10,14 @@
 
 namespace attn {
 
-StreamCall::StreamCall(const AttendContext& context, RpcMethod method,
-                       grpc::CallbackServerContext& call, Order order)
+StreamCall::StreamCall(const AttendContext& context, const Kind& kind,
+                       Caller caller, grpc::CallbackServerContext& call)
     : context_(context),
+      caller_(std::move(caller)),
       call_(call),
       deadline_(DeadlineOf(call, context.clock)),
-      order_(order),
-      recorder_(context.metrics, method, context.clock) {}
+      order_(kind.order),
+      recorder_(context.metrics, kind.method, context.clock) {}
 
 void StreamCall::StartReading() {
   Next next;
@@ -179,10 +180,10 @@ void StreamCall::OnCancel() {
   for (const auto& flow : flows) flow->Cancel();
 }
 
-AttendStreamCall::AttendStreamCall(const AttendContext& context,
+AttendStreamCall::AttendStreamCall(const AttendContext& context, Caller caller,
                                    grpc::CallbackServerContext& call)
-    : StreamCall(context, RpcMethod::kAttendStream, call,
-                 Order::kAsTheyFinish) {
+    : StreamCall(context, {RpcMethod::kAttendStream, Order::kAsTheyFinish},
+                 std::move(caller), call) {
   StartReading();
 }
 

@@ -22,6 +22,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/rpc_recorder.h"
 
@@ -35,8 +36,13 @@ class StreamCall
 
   enum class Order { kAsTheyFinish, kAsTheyCame };
 
-  StreamCall(const AttendContext& context, RpcMethod method,
-             grpc::CallbackServerContext& call, Order order);
+  struct Kind {
+    RpcMethod method;
+    Order order;
+  };
+
+  StreamCall(const AttendContext& context, const Kind& kind, Caller caller,
+             grpc::CallbackServerContext& call);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -61,6 +67,7 @@ class StreamCall
   void End(uint64_t id, const absl::Status& status);
 
   const AttendContext& context_;
+  const Caller caller_;
 
  private:
   using Flows = std::vector<std::shared_ptr<AttendFlow>>;
@@ -109,7 +116,7 @@ class StreamCall
 
 class AttendStreamCall final : public StreamCall {
  public:
-  AttendStreamCall(const AttendContext& context,
+  AttendStreamCall(const AttendContext& context, Caller caller,
                    grpc::CallbackServerContext& call);
 
  private:

@@ -22,8 +22,9 @@ TimePoint DeadlineOf(const grpc::CallbackServerContext& call,
 }
 
 UnaryCall::UnaryCall(const AttendContext& context, RpcMethod method,
-                     grpc::CallbackServerContext& call)
+                     Caller caller, grpc::CallbackServerContext& call)
     : context_(context),
+      caller_(std::move(caller)),
       call_(call),
       received_(context.clock.Now()),
       recorder_(context.metrics, method, context.clock) {}
@@ -70,10 +71,10 @@ void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
   Finish(grpc::Status::OK);
 }
 
-AttendCall::AttendCall(const AttendContext& context,
+AttendCall::AttendCall(const AttendContext& context, Caller caller,
                        grpc::CallbackServerContext& call,
                        grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAttend, call),
+    : UnaryCall(context, RpcMethod::kAttend, std::move(caller), call),
       response_(response),
       flow_(std::make_shared<AttendFlow>(context, arrival())) {}
 
@@ -93,10 +94,11 @@ void AttendCall::Reply(const AttendOutcome& outcome) {
   FinishWith(EncodeResponse(outcome), response_);
 }
 
-AttendBatchCall::AttendBatchCall(const AttendContext& context,
+AttendBatchCall::AttendBatchCall(const AttendContext& context, Caller caller,
                                  grpc::CallbackServerContext& call,
                                  grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAttendBatch, call), response_(response) {}
+    : UnaryCall(context, RpcMethod::kAttendBatch, std::move(caller), call),
+      response_(response) {}
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
   ReceivedMessage message(request);

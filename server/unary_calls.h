@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "grpcpp/support/server_callback.h"
+#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/rpc_recorder.h"
 
@@ -16,7 +17,7 @@ namespace attn {
 // its status.
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const AttendContext& context, RpcMethod method,
+  UnaryCall(const AttendContext& context, RpcMethod method, Caller caller,
             grpc::CallbackServerContext& call);
 
   void OnDone() override { delete this; }
@@ -33,6 +34,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   void RefuseWith(const absl::Status& status);
 
   const AttendContext& context_;
+  const Caller caller_;
   grpc::CallbackServerContext& call_;
   const TimePoint received_;
   RpcRecorder recorder_;
@@ -41,8 +43,8 @@ class UnaryCall : public grpc::ServerUnaryReactor {
 // One request, one response.
 class AttendCall final : public UnaryCall {
  public:
-  AttendCall(const AttendContext& context, grpc::CallbackServerContext& call,
-             grpc::ByteBuffer& response);
+  AttendCall(const AttendContext& context, Caller caller,
+             grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);
   void OnCancel() override { flow_->Cancel(); }
@@ -58,7 +60,7 @@ class AttendCall final : public UnaryCall {
 // Many requests in one message; each ends for itself, the call when all have.
 class AttendBatchCall final : public UnaryCall {
  public:
-  AttendBatchCall(const AttendContext& context,
+  AttendBatchCall(const AttendContext& context, Caller caller,
                   grpc::CallbackServerContext& call,
                   grpc::ByteBuffer& response);
 

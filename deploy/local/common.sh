@@ -13,7 +13,8 @@ packages_for() {
     build) echo "g++ cmake ninja-build ccache pkg-config libgrpc++-dev" \
       "protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev" \
       "libdnnl-dev ocl-icd-opencl-dev libhwy-dev libspdlog-dev libcli11-dev prometheus-cpp-dev" \
-      "libcivetweb-dev libxxhash-dev libisal-dev nlohmann-json3-dev libgtest-dev libgmock-dev" ;;
+      "libcivetweb-dev libxxhash-dev libisal-dev libssl-dev nlohmann-json3-dev libgtest-dev" \
+      "libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
       "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" ;;

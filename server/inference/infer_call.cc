@@ -6,10 +6,11 @@
 
 namespace attn {
 
-InferCall::InferCall(const InferenceContext& context,
+InferCall::InferCall(const InferenceContext& context, Caller caller,
                      grpc::CallbackServerContext& call,
                      grpc::ByteBuffer& response)
-    : UnaryCall(context.attend, RpcMethod::kModelInfer, call),
+    : UnaryCall(context.attend, RpcMethod::kModelInfer, std::move(caller),
+                call),
       inference_(context),
       response_(response),
       flow_(std::make_shared<AttendFlow>(context.attend, arrival())) {}

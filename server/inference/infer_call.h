@@ -11,8 +11,8 @@ namespace attn {
 
 class InferCall final : public UnaryCall {
  public:
-  InferCall(const InferenceContext& context, grpc::CallbackServerContext& call,
-            grpc::ByteBuffer& response);
+  InferCall(const InferenceContext& context, Caller caller,
+            grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);
   void OnCancel() override { flow_->Cancel(); }

@@ -16,10 +16,11 @@ bool WantsStatus(const grpc::CallbackServerContext& call) {
 
 }  // namespace
 
-InferStreamCall::InferStreamCall(const InferenceContext& context,
+InferStreamCall::InferStreamCall(const InferenceContext& context, Caller caller,
                                  grpc::CallbackServerContext& call)
-    : StreamCall(context.attend, RpcMethod::kModelStreamInfer, call,
-                 Order::kAsTheyCame),
+    : StreamCall(context.attend,
+                 {RpcMethod::kModelStreamInfer, Order::kAsTheyCame},
+                 std::move(caller), call),
       inference_(context),
       ends_at_first_error_(WantsStatus(call)) {
   StartReading();

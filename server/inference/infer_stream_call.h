@@ -10,7 +10,7 @@ namespace attn {
 
 class InferStreamCall final : public StreamCall {
  public:
-  InferStreamCall(const InferenceContext& context,
+  InferStreamCall(const InferenceContext& context, Caller caller,
                   grpc::CallbackServerContext& call);
 
  private:

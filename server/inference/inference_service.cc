@@ -1,5 +1,6 @@
 #include "server/inference/inference_service.h"
 
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -31,41 +32,54 @@ absl::StatusOr<std::vector<Model>> FindModels(const std::string& name,
 
 }  // namespace
 
-InferenceService::Reactor* InferenceService::Answer(
-    Call& call, RpcMethod method, const std::function<absl::Status()>& answer) {
-  RpcRecorder recorder(context_.attend.metrics, method, context_.attend.clock);
-  const absl::Status status = answer();
-  if (!status.ok()) RecordRefusal(context_.attend, status);
-  recorder.Finish(static_cast<int>(status.code()));
-  Reactor* reactor = call.DefaultReactor();
-  reactor->Finish(ToGrpcStatus(status));
-  return reactor;
+InferenceService::Reactor* InferenceService::Answer(Call& call,
+                                                    RpcMethod method,
+                                                    const Handler& answer) {
+  return gate_.Enter<Reactor>(
+      method, call, [&](const InferenceContext& context, const Caller&) {
+        const AttendContext& server = context.attend;
+        RpcRecorder recorder(server.metrics, method, server.clock);
+        const absl::Status status = answer(context);
+        if (!status.ok()) RecordRefusal(server, status);
+        recorder.Finish(static_cast<int>(status.code()));
+        Reactor* reactor = call.DefaultReactor();
+        reactor->Finish(ToGrpcStatus(status));
+        return reactor;
+      });
 }
 
 InferenceService::Reactor* InferenceService::Refuse(Call& call,
                                                     RpcMethod method,
                                                     std::string_view why) {
-  return Answer(call, method, [&] {
+  return Answer(call, method, [&](const InferenceContext&) {
     return MakeError(absl::StatusCode::kUnimplemented, Reason::kNotServed, why);
   });
 }
 
 InferenceService::Reactor* InferenceService::ModelInfer(
     Call* call, const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  auto* reactor = new InferCall(context_, *call, *response);
-  reactor->Run(*request);
-  return reactor;
+  return gate_.Enter<Reactor>(
+      RpcMethod::kModelInfer, *call,
+      [&](const InferenceContext& context, Caller caller) {
+        auto* reactor =
+            new InferCall(context, std::move(caller), *call, *response);
+        reactor->Run(*request);
+        return reactor;
+      });
 }
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
-InferenceService::ModelStreamInfer(Call* call) {
-  return new InferStreamCall(context_, *call);
+InferenceService::Stream* InferenceService::ModelStreamInfer(Call* call) {
+  return gate_.Enter<Stream>(
+      RpcMethod::kModelStreamInfer, *call,
+      [&](const InferenceContext& context, Caller caller) {
+        return new InferStreamCall(context, std::move(caller), *call);
+      });
 }
 
 InferenceService::Reactor* InferenceService::ServerLive(
     Call* call, const inference::ServerLiveRequest*,
     inference::ServerLiveResponse* response) {
-  return Answer(*call, RpcMethod::kServerLive, [&] {
+  return Answer(*call, RpcMethod::kServerLive, [&](const InferenceContext&) {
     response->set_live(true);
     return absl::OkStatus();
   });
@@ -74,105 +88,118 @@ InferenceService::Reactor* InferenceService::ServerLive(
 InferenceService::Reactor* InferenceService::ServerReady(
     Call* call, const inference::ServerReadyRequest*,
     inference::ServerReadyResponse* response) {
-  return Answer(*call, RpcMethod::kServerReady, [&] {
-    response->set_ready(context_.is_ready());
-    return absl::OkStatus();
-  });
+  return Answer(*call, RpcMethod::kServerReady,
+                [&](const InferenceContext& context) {
+                  response->set_ready(context.is_ready());
+                  return absl::OkStatus();
+                });
 }
 
 InferenceService::Reactor* InferenceService::ServerMetadata(
     Call* call, const inference::ServerMetadataRequest*,
     inference::ServerMetadataResponse* response) {
-  return Answer(*call, RpcMethod::kServerMetadata, [&] {
-    response->set_name("attnserve");
-    response->set_version(version_);
-    for (const char* extension :
-         {"binary_tensor_data", "model_configuration", "parameters",
-          "schedule_policy", "sequence", "statistics"}) {
-      response->add_extensions(extension);
-    }
-    return absl::OkStatus();
-  });
+  return Answer(
+      *call, RpcMethod::kServerMetadata, [&](const InferenceContext&) {
+        response->set_name("attnserve");
+        response->set_version(version_);
+        for (const char* extension :
+             {"binary_tensor_data", "model_configuration", "parameters",
+              "schedule_policy", "sequence", "statistics"}) {
+          response->add_extensions(extension);
+        }
+        return absl::OkStatus();
+      });
 }
 
 InferenceService::Reactor* InferenceService::ModelReady(
     Call* call, const inference::ModelReadyRequest* request,
     inference::ModelReadyResponse* response) {
-  return Answer(*call, RpcMethod::kModelReady, [&] {
-    response->set_ready(FindModel(request->name(), request->version()).ok() &&
-                        context_.is_ready());
-    return absl::OkStatus();
-  });
+  return Answer(*call, RpcMethod::kModelReady,
+                [&](const InferenceContext& context) {
+                  response->set_ready(
+                      FindModel(request->name(), request->version()).ok() &&
+                      context.is_ready());
+                  return absl::OkStatus();
+                });
 }
 
 InferenceService::Reactor* InferenceService::ModelMetadata(
     Call* call, const inference::ModelMetadataRequest* request,
     inference::ModelMetadataResponse* response) {
-  return Answer(*call, RpcMethod::kModelMetadata, [&]() -> absl::Status {
-    ATTN_ASSIGN_OR_RETURN(const Model model,
-                          FindModel(request->name(), request->version()));
-    *response = DescribeModel(model);
-    return absl::OkStatus();
-  });
+  return Answer(*call, RpcMethod::kModelMetadata,
+                [&](const InferenceContext&) -> absl::Status {
+                  ATTN_ASSIGN_OR_RETURN(
+                      const Model model,
+                      FindModel(request->name(), request->version()));
+                  *response = DescribeModel(model);
+                  return absl::OkStatus();
+                });
 }
 
 InferenceService::Reactor* InferenceService::ModelConfig(
     Call* call, const inference::ModelConfigRequest* request,
     inference::ModelConfigResponse* response) {
-  return Answer(*call, RpcMethod::kModelConfig, [&]() -> absl::Status {
-    ATTN_ASSIGN_OR_RETURN(const Model model,
-                          FindModel(request->name(), request->version()));
-    *response->mutable_config() = DescribeConfig(model, context_.limits);
-    return absl::OkStatus();
-  });
+  return Answer(
+      *call, RpcMethod::kModelConfig,
+      [&](const InferenceContext& context) -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(const Model model,
+                              FindModel(request->name(), request->version()));
+        *response->mutable_config() = DescribeConfig(model, context.limits);
+        return absl::OkStatus();
+      });
 }
 
 InferenceService::Reactor* InferenceService::ModelStatistics(
     Call* call, const inference::ModelStatisticsRequest* request,
     inference::ModelStatisticsResponse* response) {
-  return Answer(*call, RpcMethod::kModelStatistics, [&]() -> absl::Status {
-    ATTN_ASSIGN_OR_RETURN(const std::vector<Model> models,
-                          FindModels(request->name(), request->version()));
-    for (const Model model : models) {
-      *response->add_model_stats() = context_.statistics.Read(model);
-    }
-    return absl::OkStatus();
-  });
+  return Answer(
+      *call, RpcMethod::kModelStatistics,
+      [&](const InferenceContext& context) -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(const std::vector<Model> models,
+                              FindModels(request->name(), request->version()));
+        for (const Model model : models) {
+          *response->add_model_stats() = context.statistics.Read(model);
+        }
+        return absl::OkStatus();
+      });
 }
 
 InferenceService::Reactor* InferenceService::RepositoryIndex(
     Call* call, const inference::RepositoryIndexRequest* request,
     inference::RepositoryIndexResponse* response) {
-  return Answer(*call, RpcMethod::kRepositoryIndex, [&]() -> absl::Status {
-    if (!request->repository_name().empty()) {
-      return InvalidOption("repository_name",
-                           "must be empty: there is one repository", "a name");
-    }
-    const bool is_ready = context_.is_ready();
-    for (const Model model : kModels) {
-      if (request->ready() && !is_ready) continue;
-      auto& entry = *response->add_models();
-      entry.set_name(std::string(ModelName(model)));
-      entry.set_version(std::string(kModelVersion));
-      entry.set_state(is_ready ? "READY" : "UNAVAILABLE");
-      if (!is_ready) entry.set_reason("the server starts or drains");
-    }
-    return absl::OkStatus();
-  });
+  return Answer(*call, RpcMethod::kRepositoryIndex,
+                [&](const InferenceContext& context) -> absl::Status {
+                  if (!request->repository_name().empty()) {
+                    return InvalidOption(
+                        "repository_name",
+                        "must be empty: there is one repository", "a name");
+                  }
+                  const bool is_ready = context.is_ready();
+                  for (const Model model : kModels) {
+                    if (request->ready() && !is_ready) continue;
+                    auto& entry = *response->add_models();
+                    entry.set_name(std::string(ModelName(model)));
+                    entry.set_version(std::string(kModelVersion));
+                    entry.set_state(is_ready ? "READY" : "UNAVAILABLE");
+                    if (!is_ready)
+                      entry.set_reason("the server starts or drains");
+                  }
+                  return absl::OkStatus();
+                });
 }
 
 InferenceService::Reactor* InferenceService::SystemSharedMemoryUnregister(
     Call* call, const inference::SystemSharedMemoryUnregisterRequest*,
     inference::SystemSharedMemoryUnregisterResponse*) {
   return Answer(*call, RpcMethod::kSystemSharedMemoryUnregister,
-                [] { return absl::OkStatus(); });
+                [](const InferenceContext&) { return absl::OkStatus(); });
 }
 
 InferenceService::Reactor* InferenceService::CudaSharedMemoryUnregister(
     Call* call, const inference::CudaSharedMemoryUnregisterRequest*,
     inference::CudaSharedMemoryUnregisterResponse*) {
   return Answer(*call, RpcMethod::kCudaSharedMemoryUnregister,
-                [] { return absl::OkStatus(); });
+                [](const InferenceContext&) { return absl::OkStatus(); });
 }
 
 InferenceService::Reactor* InferenceService::RepositoryModelLoad(

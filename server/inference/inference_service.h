@@ -8,6 +8,7 @@
 #include <string>
 
 #include "inference/grpc_service.grpc.pb.h"
+#include "server/access/gate.h"
 #include "server/inference/infer_flow.h"
 #include "server/rpc_method.h"
 
@@ -56,15 +57,15 @@ class InferenceService final : public InferenceServiceBase {
  public:
   using Call = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
+  using Stream = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
-  // Borrows the context, which must outlive it. `version`: the server's.
-  InferenceService(const InferenceContext& context, std::string version)
-      : context_(context), version_(std::move(version)) {}
+  // `version`: the server's.
+  InferenceService(const Gate<InferenceContext>& gate, std::string version)
+      : gate_(gate), version_(std::move(version)) {}
 
   Reactor* ModelInfer(Call* call, const grpc::ByteBuffer* request,
                       grpc::ByteBuffer* response) override;
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ModelStreamInfer(
-      Call* call) override;
+  Stream* ModelStreamInfer(Call* call) override;
 
   Reactor* ServerLive(Call* call, const inference::ServerLiveRequest* request,
                       inference::ServerLiveResponse* response) override;
@@ -121,12 +122,14 @@ class InferenceService final : public InferenceServiceBase {
                        inference::LogSettingsResponse* response) override;
 
  private:
-  // Ends the call with what `answer` says.
-  Reactor* Answer(Call& call, RpcMethod method,
-                  const std::function<absl::Status()>& answer);
+  using Handler = std::function<absl::Status(const InferenceContext&)>;
+
+  // Runs `answer` for a caller that is let in, and ends the call with what it
+  // says.
+  Reactor* Answer(Call& call, RpcMethod method, const Handler& answer);
   Reactor* Refuse(Call& call, RpcMethod method, std::string_view why);
 
-  const InferenceContext& context_;
+  const Gate<InferenceContext> gate_;
   const std::string version_;
 };
 
