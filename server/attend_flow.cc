@@ -19,18 +19,22 @@ std::string FailureClass(const absl::Status& status) {
                         : std::string(reason);
 }
 
-void Report(const AttendContext& context, const absl::Status& status) {
+void Report(const AttendContext& context, const absl::Status& status,
+            std::string_view trace_id) {
   if (status.ok() || absl::IsCancelled(status)) return;
   const auto message = status.message();
-  context.failure_log.Report(FailureClass(status),
-                             {message.data(), message.size()});
+  const std::string_view text(message.data(), message.size());
+  const std::string failure_class = FailureClass(status);
+  if (trace_id.empty()) return context.failure_log.Report(failure_class, text);
+  context.failure_log.Report(failure_class, text, {{"trace_id", trace_id}});
 }
 
 }  // namespace
 
-void RecordRefusal(const AttendContext& context, const absl::Status& status) {
+void RecordRefusal(const AttendContext& context, const absl::Status& status,
+                   std::string_view trace_id) {
   context.engine.CountRefusal(status);
-  Report(context, status);
+  Report(context, status, trace_id);
 }
 
 absl::Status ReplyBudget::Take(int64_t bytes) {
@@ -135,7 +139,7 @@ absl::Status AttendFlow::CheckReply(const DecodedRequest& decoded,
 
 void AttendFlow::Refuse(absl::Status status, std::string request_id,
                         const Done& done) {
-  RecordRefusal(context_, status);
+  RecordRefusal(context_, status, arrival_.trace_id);
   done({.status = std::move(status), .request_id = std::move(request_id)});
 }
 
@@ -152,7 +156,7 @@ void AttendFlow::Submit(AttendOutcome accepted, Done done) {
       self->task_ = nullptr;
     }
     outcome.status = outcome.task->status();
-    Report(self->context_, outcome.status);
+    Report(self->context_, outcome.status, self->arrival_.trace_id);
     if (outcome.status.ok()) CopySharedOutput(outcome);
     if (outcome.status.ok() && self->ending_session_ != nullptr) {
       self->context_.sessions.End(self->ending_session_);

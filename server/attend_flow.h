@@ -23,16 +23,21 @@ struct AttendContext {
   Engine& engine;
   const Clock& clock;
   PrometheusMetrics& metrics;
+  const Log& log;
   FailureLog& failure_log;
   SessionStore& sessions;
   // Null: no memory is shared.
   const SharedMemory* shared_memory = nullptr;
   int64_t max_request_bytes = 0;
   RequestLimits limits;
+  // For ids of spans. Thread-safe.
+  std::function<uint64_t()> random{};
 };
 
-// Books and logs a request that is refused at the door.
-void RecordRefusal(const AttendContext& context, const absl::Status& status);
+// Books and logs a request that is refused at the door. `trace_id`: of the call
+// that it came in, if that is traced (call_trace.h).
+void RecordRefusal(const AttendContext& context, const absl::Status& status,
+                   std::string_view trace_id = {});
 
 // What the replies of one message may hold together. Thread-compatible: taken
 // from while its requests are started one after another.
@@ -67,6 +72,8 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
     // caller submits together: forks of one prefix are read once then. Null:
     // they are submitted at once, as all others are.
     std::vector<Engine::Submission>* together = nullptr;
+    // As above; must live until the request is done.
+    std::string_view trace_id{};
   };
 
   AttendFlow(const AttendContext& context, const Arrival& arrival);

@@ -14,11 +14,11 @@
 #include "core/base/status_macros.h"
 #include "core/engine/engine.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/resource_quota.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/access/gate.h"
 #include "server/attention_service.h"
+#include "server/connection_limits.h"
 #include "server/health_service.h"
 #include "server/http_endpoint.h"
 #include "server/inference/inference_service.h"
@@ -51,7 +51,7 @@ EngineOptions EngineOptionsOf(const ServerConfig& config) {
   return options;
 }
 
-// For session ids.
+// For ids of sessions and spans.
 uint64_t SystemRandom() {
   thread_local std::random_device device;
   return (uint64_t{device()} << 32) | device();
@@ -60,17 +60,11 @@ uint64_t SystemRandom() {
 // Long enough for a client that calls in a loop to get its DRAINING.
 constexpr Duration kLinger = std::chrono::milliseconds(500);
 
-// gRPC's own limits sit above ours as the last guard: what is between them gets
-// our error with the numbers.
-int GuardBytes(int64_t our_limit) {
-  return static_cast<int>(
-      std::min<int64_t>(2 * our_limit, std::numeric_limits<int>::max()));
-}
-
 class WiredServer final : public AttentionServer {
  public:
   WiredServer(const ServerConfig& config, const Log& log, const Clock& clock)
       : config_(config),
+        log_(log),
         clock_(clock),
         start_(clock.Now()),
         options_(EngineOptionsOf(config)),
@@ -139,6 +133,7 @@ class WiredServer final : public AttentionServer {
   StatuszFacts Facts() const;
 
   const ServerConfig config_;
+  const Log& log_;
   const Clock& clock_;
   const TimePoint start_;
   const EngineOptions options_;
@@ -204,11 +199,13 @@ void WiredServer::MakeEngine() {
       AttendContext{.engine = *engine_,
                     .clock = clock_,
                     .metrics = *metrics_,
+                    .log = log_,
                     .failure_log = failure_log_,
                     .sessions = *store_,
                     .shared_memory = memory_socket_ ? &shared_memory_ : nullptr,
                     .max_request_bytes = config_.max_request_bytes,
-                    .limits = {.max_reply_bytes = config_.max_reply_bytes}});
+                    .limits = {.max_reply_bytes = config_.max_reply_bytes},
+                    .random = SystemRandom});
   doorkeeper_.emplace(access_, Doorkeeper::Books{.metrics = *metrics_,
                                                  .failure_log = failure_log_,
                                                  .clock = clock_});
@@ -272,18 +269,7 @@ absl::Status WiredServer::ListenGrpc() {
                            grpc::InsecureServerCredentials(), &port);
   // A second server on the port would silently take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Idle connections that never finish their handshake hold a descriptor.
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10000);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1024);
-  builder.SetMaxReceiveMessageSize(GuardBytes(config_.max_request_bytes));
-  builder.SetMaxSendMessageSize(GuardBytes(config_.max_reply_bytes));
-  // Tensors do not compress, and decompression is a way to be flooded.
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-  // What gRPC itself may hold: messages on their way in and out.
-  builder.SetResourceQuota(
-      grpc::ResourceQuota("attnserve")
-          .Resize(static_cast<size_t>(options_.max_pool_bytes)));
+  BoundConnections(config_, builder);
   builder.RegisterService(attention_.get());
   builder.RegisterService(sessions_.get());
   builder.RegisterService(inference_.get());

@@ -217,6 +217,10 @@ absl::StatusOr<ServerConfig> Merge(GivenByName flags, const RawFlags& raw,
     config.max_queue_bytes =
         std::max(config.max_queue_bytes, config.max_request_bytes);
   }
+  if (!given.contains("grpc-memory")) {
+    config.grpc_memory_bytes =
+        std::max(config.grpc_memory_bytes, 2 * config.max_request_bytes);
+  }
   ATTN_RETURN_IF_ERROR(CheckConfig(config));
   return config;
 }

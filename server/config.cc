@@ -22,8 +22,9 @@ int64_t RoundDownToMebibyte(int64_t bytes) {
 ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
   ServerConfig config;
   config.kv_memory_bytes = RoundDownToMebibyte(usable_memory_bytes / 2);
-  config.max_queue_bytes = std::min(
-      config.max_queue_bytes, RoundDownToMebibyte(usable_memory_bytes / 4));
+  const int64_t quarter = RoundDownToMebibyte(usable_memory_bytes / 4);
+  config.max_queue_bytes = std::min(config.max_queue_bytes, quarter);
+  config.grpc_memory_bytes = std::min(config.grpc_memory_bytes, quarter);
   return config;
 }
 
@@ -33,6 +34,13 @@ absl::Status CheckConfig(const ServerConfig& config) {
         "--max-queue-bytes must be at least --max-request-bytes, or the "
         "largest requests could never be admitted; got ",
         FormatBytes(config.max_queue_bytes), " and ",
+        FormatBytes(config.max_request_bytes)));
+  }
+  if (config.grpc_memory_bytes < 2 * config.max_request_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--grpc-memory must be at least twice --max-request-bytes, or the "
+        "largest requests could be reset on their way in; got ",
+        FormatBytes(config.grpc_memory_bytes), " and ",
         FormatBytes(config.max_request_bytes)));
   }
   const auto grpc = ParseListenAddress(config.grpc_address);

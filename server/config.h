@@ -26,6 +26,27 @@ struct ServerConfig {
   // What all of it may come to.
   int64_t shared_memory_bytes = int64_t{256} << 20;
 
+  // What gRPC grants a connection (server/connection_limits.h). Streams: one
+  // connection may fill the queue to --max-queue-wait and hear QUEUE_FULL, but
+  // not more; what is beyond waits in the client, where nobody refuses it.
+  int max_connection_streams = 1024;
+  // Of a connection; 0: no bound. Old ones are asked to go (GOAWAY), so that
+  // clients behind a load balancer find new replicas; calls under way go on for
+  // the grace, then they are cut.
+  Duration max_connection_age = std::chrono::minutes(30);
+  Duration max_connection_age_grace = std::chrono::minutes(30);
+  Duration max_connection_idle = std::chrono::minutes(10);
+  Duration handshake_timeout = std::chrono::seconds(10);
+  // After so long without a word the server pings the client; 0: never.
+  Duration keepalive_interval = std::chrono::minutes(1);
+  // Clients that ping more often are told to go.
+  Duration min_ping_interval = std::chrono::seconds(10);
+  // gRPC's own default.
+  int64_t max_metadata_bytes = int64_t{8} << 10;
+  // What gRPC holds of messages on their way in and out, all connections
+  // together. Past it gRPC resets streams with ENHANCE_YOUR_CALM.
+  int64_t grpc_memory_bytes = int64_t{2} << 30;
+
   // Compute threads; 0 takes the CPUs that cgroup quota and cpuset give.
   int workers = 0;
   // Each worker on a CPU of its own; and how long it looks for work before it
@@ -69,7 +90,7 @@ struct ServerConfig {
 };
 
 // The defaults for a machine or cgroup with that much memory: kv_memory_bytes
-// is half of it, max_queue_bytes at most a quarter.
+// is half of it, max_queue_bytes and grpc_memory_bytes at most a quarter each.
 ServerConfig DefaultConfig(int64_t usable_memory_bytes);
 
 // Rules between settings: INVALID_ARGUMENT that names both and their values.

@@ -14,6 +14,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "server/attention_server.h"
 #include "server/command_line.h"
+#include "server/descriptor_limit.h"
 #include "server/drain.h"
 #include "server/healthcheck.h"
 #include "server/log.h"
@@ -56,6 +57,7 @@ void Drain(AttentionServer& server, const ServerConfig& config, const Log& log,
 
 int Serve(const ServerConfig& config) {
   const Log log(config.log_level, config.log_format);
+  RaiseDescriptorLimit();
   const SteadyClock clock;
   DrainEventQueue events(clock);
   const auto listener =

@@ -7,6 +7,7 @@
 
 #include "core/base/status_macros.h"
 #include "server/append_call.h"
+#include "server/call_trace.h"
 #include "server/grpc_status.h"
 #include "server/page_token.h"
 #include "server/session_messages.h"
@@ -160,11 +161,13 @@ Unary* SessionService::Answer(grpc::CallbackServerContext& context,
   return gate_.Enter<Unary>(
       method, context, [&](const AttendContext& server, const Caller& caller) {
         RpcRecorder recorder(server.metrics, method, server.clock);
+        CallTrace trace(server, method, context);
         absl::Status status =
             changes ? server.engine.CheckServing() : absl::OkStatus();
         if (status.ok()) status = handle(server, caller);
-        if (!status.ok()) RecordRefusal(server, status);
+        if (!status.ok()) RecordRefusal(server, status, trace.trace_id());
         recorder.Finish(static_cast<int>(status.code()));
+        trace.End(static_cast<int>(status.code()));
         Unary* reactor = context.DefaultReactor();
         reactor->Finish(ToGrpcStatus(status));
         return reactor;

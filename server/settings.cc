@@ -15,10 +15,12 @@ using std::chrono::seconds;
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int64_t kGiB = int64_t{1} << 30;
+constexpr hours kWeek(168);
 constexpr hours kYear(8760);
 constexpr IntegerRange kMessageBytes{.min = 1, .max = kGiB};
 
 constexpr std::string_view kNetwork = "Network";
+constexpr std::string_view kConnections = "Connections";
 constexpr std::string_view kCompute = "Compute";
 constexpr std::string_view kLimits = "Limits (past them: RESOURCE_EXHAUSTED)";
 constexpr std::string_view kBatching = "Batching";
@@ -50,6 +52,54 @@ void AddNetwork(std::vector<Setting>& settings) {
       {"shared-memory", kNetwork,
        "What the memory shared with all clients may come to."},
       &ServerConfig::shared_memory_bytes, {.min = 1, .max = 1024 * kGiB}));
+}
+
+void AddConnectionTimes(std::vector<Setting>& settings) {
+  settings.push_back(DurationSetting(
+      {"max-connection-age", kConnections,
+       "A connection this old is asked to go, so that its client connects "
+       "anew; 0 never asks."},
+      &ServerConfig::max_connection_age, {Duration::zero(), kWeek}));
+  settings.push_back(DurationSetting(
+      {"max-connection-age-grace", kConnections,
+       "How long calls on a connection that was asked to go may still take; 0 "
+       "sets no bound."},
+      &ServerConfig::max_connection_age_grace, {Duration::zero(), kWeek}));
+  settings.push_back(DurationSetting(
+      {"max-connection-idle", kConnections,
+       "A connection without a call for this long is closed; 0 never closes."},
+      &ServerConfig::max_connection_idle, {Duration::zero(), kWeek}));
+  settings.push_back(DurationSetting(
+      {"handshake-timeout", kConnections,
+       "A connection must speak TLS and HTTP/2 within this time."},
+      &ServerConfig::handshake_timeout, {milliseconds(10), seconds(120)}));
+  settings.push_back(DurationSetting(
+      {"keepalive-interval", kConnections,
+       "After so long without a word the server pings the client, and drops it "
+       "if no answer comes within 20s; 0 never pings."},
+      &ServerConfig::keepalive_interval, {Duration::zero(), kWeek}));
+  settings.push_back(DurationSetting(
+      {"min-ping-interval", kConnections,
+       "A client that pings more often is told to go."},
+      &ServerConfig::min_ping_interval, {Duration::zero(), hours(2)}));
+}
+
+void AddConnections(std::vector<Setting>& settings) {
+  settings.push_back(IntegerSetting(
+      {"max-connection-streams", kConnections,
+       "Calls under way on one connection; further ones wait in the client."},
+      &ServerConfig::max_connection_streams, {.min = 1, .max = 1 << 20}));
+  AddConnectionTimes(settings);
+  settings.push_back(BytesSetting(
+      {"max-metadata-bytes", kConnections,
+       "Metadata of a call, up to 1MiB; more is refused."},
+      &ServerConfig::max_metadata_bytes, {.min = 1024, .max = kMiB}));
+  settings.push_back(BytesSetting(
+      {"grpc-memory", kConnections,
+       "What gRPC may hold of messages on their way in and out; past it, it "
+       "resets calls. The default is 2GiB, or a quarter of the memory if that "
+       "is less, but never less than twice --max-request-bytes."},
+      &ServerConfig::grpc_memory_bytes, {.min = kMiB, .max = 1024 * kGiB}));
 }
 
 void AddCompute(std::vector<Setting>& settings) {
@@ -153,6 +203,7 @@ void AddShutdownAndLogging(std::vector<Setting>& settings) {
 std::vector<Setting> AllSettings() {
   std::vector<Setting> settings;
   AddNetwork(settings);
+  AddConnections(settings);
   AddCompute(settings);
   AddLimits(settings);
   AddBatching(settings);

@@ -37,7 +37,8 @@ ExportCall::ExportCall(const AttendContext& context, Caller caller,
     : context_(context),
       caller_(std::move(caller)),
       call_(call),
-      recorder_(context.metrics, RpcMethod::kExportSession, context.clock) {
+      recorder_(context.metrics, RpcMethod::kExportSession, context.clock),
+      trace_(context, RpcMethod::kExportSession, call) {
   absl::StatusOr<SessionPtr> session =
       context_.sessions.Use(request.session_id());
   if (!session.ok()) {
@@ -64,8 +65,11 @@ void ExportCall::FinishWith(const absl::Status& status) {
   // Pages must not wait for gRPC's OnDone.
   writer_.reset();
   session_.reset();
-  if (!status.ok() && !IsBroken(status)) RecordRefusal(context_, status);
+  if (!status.ok() && !IsBroken(status)) {
+    RecordRefusal(context_, status, trace_.trace_id());
+  }
   recorder_.Finish(static_cast<int>(status.code()));
+  trace_.End(static_cast<int>(status.code()));
   Finish(ToGrpcStatus(status));
 }
 
@@ -76,6 +80,7 @@ ImportCall::ImportCall(const AttendContext& context, Caller caller,
       call_(call),
       response_(response),
       recorder_(context.metrics, RpcMethod::kImportSession, context.clock),
+      trace_(context, RpcMethod::kImportSession, call),
       reader_(std::in_place, context.sessions.pool(),
               context.sessions.limits()) {
   if (const absl::Status status = context_.engine.CheckServing();
@@ -140,8 +145,11 @@ absl::Status ImportCall::Publish() {
 void ImportCall::FinishWith(const absl::Status& status) {
   // Pages go back before the client hears that the import failed.
   reader_.reset();
-  if (!status.ok() && !IsBroken(status)) RecordRefusal(context_, status);
+  if (!status.ok() && !IsBroken(status)) {
+    RecordRefusal(context_, status, trace_.trace_id());
+  }
   recorder_.Finish(static_cast<int>(status.code()));
+  trace_.End(static_cast<int>(status.code()));
   Finish(ToGrpcStatus(status));
 }
 

@@ -13,6 +13,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/access/caller.h"
 #include "server/attend_flow.h"
+#include "server/call_trace.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
@@ -36,6 +37,7 @@ class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
   const Caller caller_;
   const grpc::CallbackServerContext& call_;
   RpcRecorder recorder_;
+  CallTrace trace_;
   SessionPtr session_;  // Held: it does not expire meanwhile.
   std::optional<SnapshotWriter> writer_;
   v1::SnapshotChunk chunk_;  // gRPC's while a write is under way.
@@ -65,6 +67,7 @@ class ImportCall final
   const grpc::CallbackServerContext& call_;
   v1::Session& response_;
   RpcRecorder recorder_;
+  CallTrace trace_;
   std::optional<SnapshotReader> reader_;
   std::string session_id_;  // Empty: the snapshot's own, once it is known.
   bool is_first_ = true;

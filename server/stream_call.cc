@@ -14,6 +14,7 @@ StreamCall::StreamCall(const AttendContext& context, const Kind& kind,
                        Caller caller, grpc::CallbackServerContext& call)
     : context_(context),
       caller_(std::move(caller)),
+      trace_(context, kind.method, call),
       call_(call),
       deadline_(DeadlineOf(call, context.clock)),
       order_(kind.order),
@@ -67,6 +68,7 @@ void StreamCall::Do(const Next& next) {
   if (const auto pushback = RetryPushback(next.status)) {
     call_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
   }
+  trace_.End(static_cast<int>(next.status.code()));
   Finish(ToGrpcStatus(next.status));
 }
 
@@ -87,7 +89,8 @@ void StreamCall::RunIncoming() {
   incoming_.Clear();
   auto flow = std::make_shared<AttendFlow>(
       context_, AttendFlow::Arrival{.received = context_.clock.Now(),
-                                    .deadline = deadline_});
+                                    .deadline = deadline_,
+                                    .trace_id = trace_.trace_id()});
   uint64_t id = 0;
   bool is_ending = false;
   {
@@ -190,7 +193,7 @@ AttendStreamCall::AttendStreamCall(const AttendContext& context, Caller caller,
 void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
                                   AttendFlow& flow) {
   if (const absl::Status status = CheckSize(bytes); !status.ok()) {
-    RecordRefusal(context_, status);
+    RecordRefusal(context_, status, trace_.trace_id());
     return Store(
         id,
         EncodeResult(
@@ -198,6 +201,7 @@ void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
              .request_id = DecodeRequest({bytes}, bytes.whole()).request_id}));
   }
   flow.Run(bytes, bytes.whole(), [this, id](const AttendOutcome& outcome) {
+    trace_.Observe(outcome);
     Store(id, EncodeResult(outcome));
   });
 }

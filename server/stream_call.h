@@ -24,6 +24,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/access/caller.h"
 #include "server/attend_flow.h"
+#include "server/call_trace.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
@@ -68,6 +69,7 @@ class StreamCall
 
   const AttendContext& context_;
   const Caller caller_;
+  CallTrace trace_;
 
  private:
   using Flows = std::vector<std::shared_ptr<AttendFlow>>;

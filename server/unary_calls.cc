@@ -27,7 +27,8 @@ UnaryCall::UnaryCall(const AttendContext& context, RpcMethod method,
       caller_(std::move(caller)),
       call_(call),
       received_(context.clock.Now()),
-      recorder_(context.metrics, method, context.clock) {}
+      recorder_(context.metrics, method, context.clock),
+      trace_(context, method, call) {}
 
 absl::Status UnaryCall::CheckArrival(int64_t bytes) {
   recorder_.AddRequestBytes(bytes);
@@ -45,11 +46,15 @@ absl::Status UnaryCall::CheckArrival(int64_t bytes) {
 }
 
 AttendFlow::Arrival UnaryCall::arrival() const {
-  return {.received = received_, .deadline = DeadlineOf(call_, context_.clock)};
+  return {.received = received_,
+          .deadline = DeadlineOf(call_, context_.clock),
+          .trace_id = trace_.trace_id()};
 }
 
 void UnaryCall::RefuseWith(const absl::Status& status) {
-  if (!absl::IsCancelled(status)) RecordRefusal(context_, status);
+  if (!absl::IsCancelled(status)) {
+    RecordRefusal(context_, status, trace_.trace_id());
+  }
   FinishWith(status);
 }
 
@@ -58,6 +63,7 @@ void UnaryCall::FinishWith(const absl::Status& status) {
     call_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
   }
   recorder_.Finish(static_cast<int>(status.code()));
+  trace_.End(static_cast<int>(status.code()));
   Finish(ToGrpcStatus(status));
 }
 
@@ -68,6 +74,7 @@ void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
   recorder_.AddResponseBytes(bytes);
   recorder_.ObserveSend(context_.clock.Now() - start);
   recorder_.Finish(0);
+  trace_.End(0);
   Finish(grpc::Status::OK);
 }
 
@@ -90,6 +97,7 @@ void AttendCall::Run(const grpc::ByteBuffer& request) {
 }
 
 void AttendCall::Reply(const AttendOutcome& outcome) {
+  trace_.Observe(outcome);
   if (!outcome.status.ok()) return FinishWith(outcome.status);
   FinishWith(EncodeResponse(outcome), response_);
 }
@@ -126,6 +134,7 @@ void AttendBatchCall::Run(const grpc::ByteBuffer& request) {
 }
 
 void AttendBatchCall::Store(size_t index, AttendOutcome outcome) {
+  trace_.Observe(outcome);
   outcomes_[index] = std::move(outcome);
   CountDown();
 }

@@ -9,6 +9,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/access/caller.h"
 #include "server/attend_flow.h"
+#include "server/call_trace.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
@@ -38,6 +39,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& call_;
   const TimePoint received_;
   RpcRecorder recorder_;
+  CallTrace trace_;
 };
 
 // One request, one response.

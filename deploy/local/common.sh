@@ -17,7 +17,8 @@ packages_for() {
       "libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
-      "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" ;;
+      "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" \
+      "python3-hpack python3-hyperframe" ;;
     browser) echo "chromium chromium-driver python3-selenium" ;;
     image) echo "buildah crun debootstrap" ;;
     *) fail "no such purpose: '$1' (build, test, browser, image, promtool)" ;;

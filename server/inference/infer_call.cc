@@ -24,6 +24,7 @@ void InferCall::Run(const grpc::ByteBuffer& request) {
   // `this` may be gone once the flow runs: the reply can be faster.
   RunInfer(inference_, message.bytes(), received_, *flow_,
            [this](const AttendOutcome& outcome, Reply response) {
+             trace_.Observe(outcome);
              if (!outcome.status.ok()) return FinishWith(outcome.status);
              FinishWith(std::move(response), response_);
            });

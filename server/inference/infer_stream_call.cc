@@ -29,7 +29,7 @@ InferStreamCall::InferStreamCall(const InferenceContext& context, Caller caller,
 void InferStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
                                  AttendFlow& flow) {
   if (const absl::Status status = CheckSize(bytes); !status.ok()) {
-    RecordRefusal(context_, status);
+    RecordRefusal(context_, status, trace_.trace_id());
     return Conclude(
         id,
         {.status = status, .request_id = DecodeInfer(bytes).request.request_id},
@@ -37,6 +37,7 @@ void InferStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
   }
   RunInfer(inference_, bytes, context_.clock.Now(), flow,
            [this, id](const AttendOutcome& outcome, Reply response) {
+             trace_.Observe(outcome);
              Conclude(id, outcome, std::move(response));
            });
 }

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "server/call_trace.h"
 #include "server/grpc_status.h"
 #include "server/inference/infer_call.h"
 #include "server/inference/infer_stream_call.h"
@@ -39,9 +40,11 @@ InferenceService::Reactor* InferenceService::Answer(Call& call,
       method, call, [&](const InferenceContext& context, const Caller&) {
         const AttendContext& server = context.attend;
         RpcRecorder recorder(server.metrics, method, server.clock);
+        CallTrace trace(server, method, call);
         const absl::Status status = answer(context);
-        if (!status.ok()) RecordRefusal(server, status);
+        if (!status.ok()) RecordRefusal(server, status, trace.trace_id());
         recorder.Finish(static_cast<int>(status.code()));
+        trace.End(static_cast<int>(status.code()));
         Reactor* reactor = call.DefaultReactor();
         reactor->Finish(ToGrpcStatus(status));
         return reactor;

@@ -16,6 +16,7 @@ class Server:
         self.log: list[str] = []
         self._ready = threading.Event()
         self._address = ""
+        self._http_address = ""
         self._process = subprocess.Popen(
             [binary, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--drain-delay", "0s", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -26,9 +27,9 @@ class Server:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.log.append(line)
-            found = re.search(r"serving .*grpc=(\S+)", line)
+            found = re.search(r"serving .*grpc=(\S+) http=(\S+)", line)
             if found:
-                self._address = found.group(1)
+                self._address, self._http_address = found.groups()
                 self._ready.set()
         self._ready.set()
 
@@ -44,6 +45,11 @@ class Server:
         if not self._ready.wait(READY_WITHIN_SECONDS) or not self._address:
             raise RuntimeError("the server did not start:\n" + "".join(self.log))
         return self._address
+
+    def http_address(self) -> str:
+        """As address, of /metrics and its kin."""
+        self.address()
+        return self._http_address
 
     def stop(self) -> int:
         """Its exit code after SIGTERM."""

@@ -146,11 +146,12 @@ TEST(CommandLineTest, RefusesValuesOutOfRange) {
   EXPECT_THAT(ErrorOf({"--max-isa", "sse"}), HasSubstr("auto, avx512, avx2"));
 }
 
-TEST(CommandLineTest, RaisesTheDefaultQueueToTheLargestRequest) {
+TEST(CommandLineTest, RaisesDefaultsToWhatTheLargestRequestNeeds) {
   const auto tiny = ParseCommandLine(
       {}, {}, {.version = "1", .usable_memory_bytes = kGiB / 2});
   ASSERT_TRUE(tiny.ok()) << tiny.status();
   EXPECT_EQ(tiny->config.max_queue_bytes, tiny->config.max_request_bytes);
+  EXPECT_EQ(tiny->config.grpc_memory_bytes, 2 * tiny->config.max_request_bytes);
 }
 
 TEST(CommandLineTest, PrintsAConfigThatItReadsBack) {

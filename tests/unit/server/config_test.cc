@@ -14,15 +14,26 @@ TEST(ConfigTest, TakesMemoryBoundsFromTheMachine) {
   const ServerConfig large = DefaultConfig(24 * kGiB);
   EXPECT_EQ(large.kv_memory_bytes, 12 * kGiB);
   EXPECT_EQ(large.max_queue_bytes, kGiB);
+  EXPECT_EQ(large.grpc_memory_bytes, 2 * kGiB);
   const ServerConfig small = DefaultConfig(2 * kGiB);
   EXPECT_EQ(small.kv_memory_bytes, kGiB);
   EXPECT_EQ(small.max_queue_bytes, kGiB / 2);
+  EXPECT_EQ(small.grpc_memory_bytes, kGiB / 2);
 }
 
 TEST(ConfigTest, RefusesAQueueSmallerThanARequest) {
   ServerConfig config = DefaultConfig(24 * kGiB);
   config.max_queue_bytes = 1 << 20;
   EXPECT_THAT(CheckConfig(config).message(), HasSubstr("got 1MiB and 256MiB"));
+}
+
+TEST(ConfigTest, RefusesLessTransportMemoryThanTwoRequests) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.grpc_memory_bytes = 2 * config.max_request_bytes;
+  EXPECT_TRUE(CheckConfig(config).ok());
+  --config.grpc_memory_bytes;
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("--grpc-memory must be at least twice"));
 }
 
 TEST(ConfigTest, RefusesOneAddressForBothProtocols) {
