@@ -33,6 +33,7 @@ CORE_EDGES = {
     "tensor": MIDDLE,
     "attention": UPPER,
     "batching": UPPER,
+    "checkpoint": UPPER,
     "kv_cache": UPPER,
     "snapshot": UPPER | {"kv_cache"},
     "engine": UPPER | {"attention", "batching", "kv_cache"},
