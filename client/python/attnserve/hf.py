@@ -1,13 +1,11 @@
 """Hugging Face transformers with attention, and if wanted the KV cache, on a server.
 
     attnserve.connect("127.0.0.1:8001")
-    attnserve.hf.register()
-    model = AutoModelForCausalLM.from_pretrained(name, attn_implementation="attnserve")
     with attnserve.hf.SessionCache(model) as cache:
         model.generate(**inputs, past_key_values=cache)
 
-Without the SessionCache keys and values stay in the model's own cache, and all of
-them are sent with every step.
+One argument more than without. `register` and attn_implementation "attnserve" alone
+leave keys and values in the model's own cache, and send all of them with every step.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 from transformers.cache_utils import Cache, CacheLayerMixin
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
@@ -74,19 +72,23 @@ class SessionCache(Cache):
     """A KV cache whose keys and values live in sessions of the server, one session
     for each sequence of the batch; a context manager that deletes them.
 
-    For decoders with attn_implementation "attnserve". Each step sends the new
-    tokens alone. Layers with a sliding window are right, but keep all tokens.
+    The model attends on the server from then on, as after
+    set_attn_implementation("attnserve"). Each step sends the new tokens alone. Layers with a sliding window are right, but keep all tokens.
     Beam search and rollbacks (crop) are forks and truncations of sessions.
     Thread-compatible.
     """
 
-    def __init__(self, model: torch.nn.Module, client: Client | None = None, **spec: Any) -> None:
+    def __init__(self, model: PreTrainedModel, client: Client | None = None, **spec: Any) -> None:
         """`spec`: kv_dtype (default: the keys' own), max_length, idle_ttl as in
-        Client.create_session. Raises ValueError for a model whose attention is
-        not attnserve's."""
+        Client.create_session. Raises ValueError for a model whose attention
+        cannot be replaced."""
+        if NAME not in AttentionInterface():
+            register()
+        model.set_attn_implementation(NAME)
         config = model.config.get_text_config(decoder=True)
         if config._attn_implementation != NAME:
-            raise ValueError(f"the model's attn_implementation must be {NAME}; got {config._attn_implementation}")
+            raise ValueError(f"{type(model).__name__} does not let its attention be replaced by {NAME}; "
+                             f"it stays {config._attn_implementation}")
         self._client = client or default_client()
         self._spec = {"num_layers": config.num_hidden_layers, **spec}
         self._sessions: list[Session] = []

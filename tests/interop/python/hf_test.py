@@ -162,9 +162,19 @@ def test_keys_changed_behind_the_cache_are_noticed(served):
         forward(torch.nn.Module(), torch.ones(1, 4, 3, 16), new_key.repeat_interleave(2, 1), new_value, None)
 
 
-def test_cache_of_another_attention_is_refused(eager):
-    with pytest.raises(ValueError, match="attn_implementation must be attnserve; got eager"):
-        attnserve.hf.SessionCache(eager)
+def test_cache_alone_moves_a_model_to_the_server(eager):
+    model = make("Llama", "sdpa")
+    with attnserve.hf.SessionCache(model) as cache:
+        assert torch.equal(generate(model, past_key_values=cache), generate(eager))
+        assert len(cache.sessions) == 1
+
+
+def test_attention_that_cannot_be_replaced_is_refused(monkeypatch):
+    model = make("Llama", "eager")
+    monkeypatch.setattr(model, "_can_set_attn_implementation", lambda: False)
+    with pytest.raises(ValueError, match="LlamaForCausalLM does not let its attention be replaced by attnserve; "
+                                         "it stays eager"):
+        attnserve.hf.SessionCache(model)
 
 
 def test_cache_under_another_attention_is_noticed(served, eager):
