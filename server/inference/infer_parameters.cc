@@ -67,6 +67,16 @@ absl::Status ReadRightWindow(const Target& to) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAlibiSlopes(const Target& to) {
+  ATTN_ASSIGN_OR_RETURN(to.params().alibi_slopes, ToFloats(to.name, to.value));
+  return absl::OkStatus();
+}
+
+absl::Status ReadSinks(const Target& to) {
+  ATTN_ASSIGN_OR_RETURN(to.params().sinks, ToFloats(to.name, to.value));
+  return absl::OkStatus();
+}
+
 absl::Status ReadLayout(const Target& to) {
   ATTN_ASSIGN_OR_RETURN(
       const int32_t layout,
@@ -105,6 +115,16 @@ absl::Status ReadRopeInterleaved(const Target& to) {
 
 absl::Status ReadRopeScalingFactor(const Target& to) {
   ATTN_ASSIGN_OR_RETURN(to.rope().scaling_factor, ToFloat(to.name, to.value));
+  return absl::OkStatus();
+}
+
+absl::Status ReadRopePositions(const Target& to) {
+  ATTN_ASSIGN_OR_RETURN(to.rope().positions, ToInt64s(to.name, to.value));
+  return absl::OkStatus();
+}
+
+absl::Status ReadRopeKeyPositions(const Target& to) {
+  ATTN_ASSIGN_OR_RETURN(to.rope().key_positions, ToInt64s(to.name, to.value));
   return absl::OkStatus();
 }
 
@@ -234,6 +254,8 @@ constexpr Parameter kParameters[] = {
     {"causal_offset", Scope::kAnywhere, ReadCausalOffset},
     {"left_window", Scope::kAnywhere, ReadLeftWindow},
     {"right_window", Scope::kAnywhere, ReadRightWindow},
+    {"alibi_slopes", Scope::kAnywhere, ReadAlibiSlopes},
+    {"sinks", Scope::kAnywhere, ReadSinks},
     {"layout", Scope::kAnywhere, ReadLayout},
     {"num_q_heads", Scope::kAnywhere, ReadNumQHeads},
     {"num_kv_heads", Scope::kAnywhere, ReadNumKvHeads},
@@ -241,6 +263,8 @@ constexpr Parameter kParameters[] = {
     {"rope_rotary_dim", Scope::kAnywhere, ReadRopeRotaryDim},
     {"rope_interleaved", Scope::kAnywhere, ReadRopeInterleaved},
     {"rope_scaling_factor", Scope::kAnywhere, ReadRopeScalingFactor},
+    {"rope_positions", Scope::kAnywhere, ReadRopePositions},
+    {"rope_key_positions", Scope::kAnywhere, ReadRopeKeyPositions},
     {"output_dtype", Scope::kAnywhere, ReadOutputDtype},
     {"weights", Scope::kAnywhere, ReadWeights},
     {"top_k", Scope::kAnywhere, ReadTopK},

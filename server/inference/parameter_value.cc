@@ -8,7 +8,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "core/base/error.h"
+#include "core/base/status_macros.h"
 #include "server/inference/shown_text.h"
 
 namespace attn {
@@ -24,6 +27,22 @@ float Narrowed(double value) {
   if (value > kLargest) return kInfinity;
   if (value < -kLargest) return -kInfinity;
   return static_cast<float>(value);
+}
+
+// The numbers that `parse` finds between the commas; INVALID_ARGUMENT with
+// `rule` where it finds none.
+template <typename Number>
+absl::StatusOr<std::vector<Number>> ToNumbers(
+    std::string_view name, const InferParameter& value, std::string_view rule,
+    bool (*parse)(absl::string_view, Number*)) {
+  std::vector<Number> numbers;
+  for (const absl::string_view part :
+       absl::StrSplit(value.string_param(), ',')) {
+    Number number{};
+    if (!parse(part, &number)) return InvalidParameter(name, rule, Shown(value));
+    numbers.push_back(number);
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -100,6 +119,31 @@ absl::StatusOr<float> ToFloat(std::string_view name,
       break;
   }
   return InvalidParameter(name, "must be a number", Shown(value));
+}
+
+absl::StatusOr<std::vector<float>> ToFloats(std::string_view name,
+                                            const InferParameter& value) {
+  if (value.has_string_param()) {
+    return ToNumbers<float>(name, value, "must be numbers with commas between",
+                            [](absl::string_view text, float* number) {
+                              return absl::SimpleAtof(text, number);
+                            });
+  }
+  ATTN_ASSIGN_OR_RETURN(const float number, ToFloat(name, value));
+  return std::vector<float>{number};
+}
+
+absl::StatusOr<std::vector<int64_t>> ToInt64s(std::string_view name,
+                                              const InferParameter& value) {
+  if (value.has_string_param()) {
+    return ToNumbers<int64_t>(name, value,
+                              "must be integers with commas between",
+                              [](absl::string_view text, int64_t* number) {
+                                return absl::SimpleAtoi(text, number);
+                              });
+  }
+  ATTN_ASSIGN_OR_RETURN(const int64_t number, ToInt64(name, value));
+  return std::vector<int64_t>{number};
 }
 
 absl::StatusOr<int32_t> ToEnum(std::string_view name,

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "inference/grpc_service.pb.h"
@@ -29,6 +30,12 @@ absl::StatusOr<int64_t> ToCount(std::string_view name,
                                 int64_t max = INT64_MAX);
 absl::StatusOr<float> ToFloat(std::string_view name,
                               const inference::InferParameter& value);
+// One number, or a string of them with commas in between ("0.5, 0.25"): the
+// protocol has no lists.
+absl::StatusOr<std::vector<float>> ToFloats(
+    std::string_view name, const inference::InferParameter& value);
+absl::StatusOr<std::vector<int64_t>> ToInt64s(
+    std::string_view name, const inference::InferParameter& value);
 // One of the names, in upper or lower case.
 absl::StatusOr<int32_t> ToEnum(std::string_view name,
                                const inference::InferParameter& value,

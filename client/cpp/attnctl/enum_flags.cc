@@ -32,7 +32,7 @@ CLI::Option* AddKvDtypeFlag(CLI::App& app, KvDtype& target) {
        {"bf16", KvDtype::kBf16},
        {"f16", KvDtype::kF16},
        {"int8", KvDtype::kInt8}},
-      "In which keys and values are kept (default f32)");
+      "Dtype in which keys and values are kept (default f32)");
 }
 
 CLI::Option* AddLayoutFlag(CLI::App& app, Layout& target,

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/http_get.h"
 
@@ -9,7 +10,8 @@ namespace attn::attnctl {
 
 void AddHttpFlag(CLI::App& app, std::string& address) {
   app.add_option("--http", address,
-                 "HTTP address of the server (default 127.0.0.1:8002)")
+                 absl::StrCat("HTTP address of the server (default ",
+                              kDefaultHttpAddress, ")"))
       ->envname("ATTNCTL_HTTP");
 }
 

@@ -20,7 +20,7 @@ class SessionSpec:
     value_head_dim: int = 0
     """0: head_dim."""
     kv_dtype: KvDtype | None = None
-    """In which keys and values are kept; None: "f32"."""
+    """The dtype in which keys and values are kept; None: "f32"."""
     max_length: int = 0
     """Tokens per layer; 0: the server's limit."""
     window: int = 0

@@ -58,6 +58,14 @@ class SyncTest(ServerTest):
         cut = self.client.infer("attention", [*tensors.inputs(), lengths])
         self.assert_close(cut.as_numpy("Y"), tensors.expected(np.arange(5) < 3))
 
+    def test_a_sink_for_each_head_takes_its_share(self) -> None:
+        tensors = Tensors(seed=6)
+        tensors.query[:] = 0  # Each of 5 keys weighs 1, the sinks 1, 5, 15 and 45.
+        sinks = ", ".join(str(number) for number in np.log([1, 5, 15, 45]))
+        answer = self.client.infer("attention", tensors.inputs(), parameters={"sinks": sinks})
+        shares = np.array([5 / 6, 1 / 2, 1 / 4, 1 / 10]).reshape(1, 4, 1, 1)
+        self.assert_close(answer.as_numpy("Y"), tensors.expected() * shares)
+
     def test_requested_outputs_come_in_their_order(self) -> None:
         outputs = [triton.InferRequestedOutput(name) for name in ("weights", "Y")]
         answer = self.client.infer("attention", Tensors(seed=4).inputs(), outputs=outputs)

@@ -73,6 +73,14 @@ std::vector<Row> Rows() {
        [](auto& d) { return P(d).causal_offset == -3; }},
       {"left_window", Int(4), [](auto& d) { return P(d).left_window == 4; }},
       {"right_window", Int(5), [](auto& d) { return P(d).right_window == 5; }},
+      {"alibi_slopes", Text("0.5,0.25"),
+       [](auto& d) {
+         return P(d).alibi_slopes == std::vector<float>{0.5F, 0.25F};
+       }},
+      {"sinks", Text("-1, 2e0"),
+       [](auto& d) {
+         return P(d).sinks == std::vector<float>{-1.0F, 2.0F};
+       }},
       {"layout", Text("BSHD"),
        [](auto& d) { return d.spec.layout == Layout::kBSHD; }},
       {"num_q_heads", Int(2), [](auto& d) { return d.spec.num_q_heads == 2; }},
@@ -86,6 +94,14 @@ std::vector<Row> Rows() {
        [](auto& d) { return P(d).rope->is_interleaved; }},
       {"rope_scaling_factor", Number(2),
        [](auto& d) { return P(d).rope->scaling_factor == 2; }},
+      {"rope_positions", Text("7, 8"),
+       [](auto& d) {
+         return P(d).rope->positions == std::vector<int64_t>{7, 8};
+       }},
+      {"rope_key_positions", Text("-1"),
+       [](auto& d) {
+         return P(d).rope->key_positions == std::vector<int64_t>{-1};
+       }},
       {"output_dtype", Text("BF16"),
        [](auto& d) { return d.spec.output.dtype == DataType::kBF16; }},
       {"weights", Text("softcapped"),
@@ -153,6 +169,20 @@ TEST(InferParametersTest, FirstByNameAnswers) {
   }
   EXPECT_THAT(std::string(DecodeStatus(request).message()),
               StartsWith("parameters.aa"));
+}
+
+TEST(InferParametersTest, ListsAreNumbersWithCommasOrOneNumber) {
+  EXPECT_EQ(Decode("sinks", Number(0.5)).spec.params.sinks,
+            std::vector<float>{0.5F});
+  EXPECT_EQ(Decode("rope_positions", Int(3)).spec.params.rope->positions,
+            std::vector<int64_t>{3});
+  for (const char* list : {"", "1,", ",1", "1 2", "1;2"}) {
+    EXPECT_THAT(Refusal("sinks", Text(list)),
+                StartsWith("parameters.sinks must be numbers with commas"))
+        << list;
+  }
+  EXPECT_THAT(Refusal("rope_positions", Text("1,1.5")),
+              HasSubstr("must be integers with commas between; got 1,1.5"));
 }
 
 TEST(InferParametersTest, NumbersComeInEveryTypeThatHoldsThem) {
