@@ -39,7 +39,8 @@ absl::StatusOr<std::vector<Number>> ToNumbers(
   for (const absl::string_view part :
        absl::StrSplit(value.string_param(), ',')) {
     Number number{};
-    if (!parse(part, &number)) return InvalidParameter(name, rule, Shown(value));
+    if (!parse(part, &number))
+      return InvalidParameter(name, rule, Shown(value));
     numbers.push_back(number);
   }
   return numbers;

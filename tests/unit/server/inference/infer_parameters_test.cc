@@ -63,6 +63,27 @@ struct Row {
 
 const AttentionParams& P(const DecodedRequest& d) { return d.spec.params; }
 
+std::vector<Row> SequenceRows() {
+  return {
+      {"sequence_id", Text("chat"),
+       [](auto& d) { return d.session->session_id == "chat"; }},
+      {"sequence_start", Bool(true),
+       [](auto& d) { return d.session->start.has_value(); }},
+      {"sequence_end", Bool(true), [](auto& d) { return d.session->ends; }},
+      {"layer", Int(1), [](auto& d) { return d.session->layer == 1; }},
+      {"expected_length", Int(0),
+       [](auto& d) { return d.session->expected_length == 0; }},
+      {"num_layers", Int(3),
+       [](auto& d) { return d.session->start->num_layers == 3; }},
+      {"kv_dtype", Text("fp16"),
+       [](auto& d) { return d.session->start->kv_dtype == KvDtype::kF16; }},
+      {"max_length", Int(100),
+       [](auto& d) { return d.session->start->max_length == 100; }},
+      {"window", Int(64),
+       [](auto& d) { return d.session->start->window == 64; }},
+  };
+}
+
 std::vector<Row> Rows() {
   return {
       {"scale", Number(0.5), [](auto& d) { return P(d).scale == 0.5F; }},
@@ -115,27 +136,18 @@ std::vector<Row> Rows() {
        [](auto& d) { return d.timeout == std::chrono::microseconds(1500); }},
       {"triton_enable_empty_final_response", Bool(true),
        [](auto& d) { return d.status.ok(); }},
-      {"sequence_id", Text("chat"),
-       [](auto& d) { return d.session->session_id == "chat"; }},
-      {"sequence_start", Bool(true),
-       [](auto& d) { return d.session->start.has_value(); }},
-      {"sequence_end", Bool(true), [](auto& d) { return d.session->ends; }},
-      {"layer", Int(1), [](auto& d) { return d.session->layer == 1; }},
-      {"expected_length", Int(0),
-       [](auto& d) { return d.session->expected_length == 0; }},
-      {"num_layers", Int(3),
-       [](auto& d) { return d.session->start->num_layers == 3; }},
-      {"kv_dtype", Text("fp16"),
-       [](auto& d) { return d.session->start->kv_dtype == KvDtype::kF16; }},
-      {"max_length", Int(100),
-       [](auto& d) { return d.session->start->max_length == 100; }},
-      {"window", Int(64),
-       [](auto& d) { return d.session->start->window == 64; }},
   };
 }
 
+std::vector<Row> AllRows() {
+  std::vector<Row> rows = Rows();
+  const std::vector<Row> more = SequenceRows();
+  rows.insert(rows.end(), more.begin(), more.end());
+  return rows;
+}
+
 TEST(InferParametersTest, EachIsRead) {
-  for (const Row& row : Rows()) {
+  for (const Row& row : AllRows()) {
     const DecodedRequest decoded = Decode(row.name, row.value);
     ASSERT_TRUE(decoded.status.ok()) << row.name << ": " << decoded.status;
     EXPECT_TRUE(row.holds(decoded)) << row.name;
@@ -143,7 +155,7 @@ TEST(InferParametersTest, EachIsRead) {
 }
 
 TEST(InferParametersTest, EachIsRefusedByNameWhereItsTypeIsWrong) {
-  for (const Row& row : Rows()) {
+  for (const Row& row : AllRows()) {
     EXPECT_THAT(Refusal(row.name, InferParameter{}), HasSubstr("got nothing"));
     const bool is_id = std::string_view(row.name) == "sequence_id";
     EXPECT_THAT(Refusal(row.name, is_id ? Bool(true) : Text("no such thing")),
