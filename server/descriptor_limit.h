@@ -3,9 +3,7 @@
 
 namespace attn {
 
-// Raises the soft limit to the hard one. A shell's soft limit is often 1024,
-// and gRPC 1.51 never listens again on a port whose accept() once found no
-// descriptor (CVE-2023-4785).
+// Raises the soft limit to the hard one: a shell's soft limit is often 1024.
 void RaiseDescriptorLimit();
 
 }  // namespace attn

@@ -12,16 +12,22 @@
 #include "absl/synchronization/mutex.h"
 #include "core/base/cpu_topology.h"
 #include "google/protobuf/stubs/logging.h"
+#include "server/access/reloader.h"
 #include "server/attention_server.h"
 #include "server/command_line.h"
 #include "server/descriptor_limit.h"
 #include "server/drain.h"
+#include "server/free_memory.h"
 #include "server/healthcheck.h"
 #include "server/log.h"
 #include "server/signal_listener.h"
 
 namespace attn {
 namespace {
+
+// What malloc may keep for the next burst, and how often that is looked at.
+constexpr size_t kFreeBytesKept = size_t{64} << 20;
+constexpr std::chrono::seconds kFreeMemoryInterval(10);
 
 std::vector<std::string> Environment() {
   std::vector<std::string> entries;
@@ -76,6 +82,8 @@ int Serve(const ServerConfig& config) {
   log.Info("serving", {{"grpc", (*server)->grpc_address()},
                        {"http", (*server)->http_address()},
                        {"version", ServerVersion()}});
+  const Reloader free_memory(kFreeMemoryInterval,
+                             [] { ReturnFreeMemory(kFreeBytesKept); });
   Drain(**server, config, log, clock, events);
   return 0;
 }

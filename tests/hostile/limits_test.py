@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from contextlib import ExitStack
 
@@ -13,7 +14,7 @@ import pytest
 from conftest import StartServer
 from http2 import CALM, PREFACE, Connection, call_fields
 from hyperframe.frame import GoAwayFrame, PingFrame
-from witness import MIB
+from witness import MIB, metrics
 
 NO_ERROR = 0
 # Settings of RFC 9113.
@@ -117,6 +118,22 @@ def test_metadata_beyond_the_bound_is_refused(start: StartServer) -> None:
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+def test_a_port_whose_descriptors_ran_out_is_served_again(start: StartServer) -> None:
+    server = start()
+    held = process.descriptors(server.pid)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (96, 96))
+    with ExitStack() as opened:
+        connections = [opened.enter_context(Connection(server.address())) for _ in range(200)]
+        assert connections[-1].is_hung_up()
+        assert process.descriptors(server.pid) <= 72
+        # The reserve is there for others.
+        assert metrics(server)["process_max_fds"] == 96
+        assert connections[0].lives()
+    assert process.becomes_true(lambda: process.descriptors(server.pid) <= held + 4, 20)
+    with Connection(server.address()) as connection:
+        assert connection.lives()
+
+
 def test_messages_that_are_held_half_sent_stay_under_the_quota(start: StartServer) -> None:
     # 24 of 16 MiB are 384 MiB; without a quota all of them are held.
     server = start("--grpc-memory", "64MiB", "--max-request-bytes", "20MiB")
@@ -124,7 +141,7 @@ def test_messages_that_are_held_half_sent_stay_under_the_quota(start: StartServe
     with ExitStack() as opened:
         for _ in range(24):
             opened.enter_context(Connection(server.address())).hold_message(1, 16 * MIB)
-        grown = process.resident_bytes(server.pid) - before
+        grown = process.grown_bytes(server.pid, before)
     assert grown < 128 * MIB, f"{grown / MIB:.0f} MiB"
     with attnserve.Client(server.address()) as client:
         one = np.ones((1, 1, 1, 8), np.float32)

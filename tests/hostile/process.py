@@ -20,6 +20,16 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def grown_bytes(pid: int, resident_before: int) -> int:
+    """What resident memory grew by; 0 under AddressSanitizer, which keeps freed memory on purpose."""
+    return 0 if is_sanitized(pid) else resident_bytes(pid) - resident_before
+
+
+def is_sanitized(pid: int) -> bool:
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+        return "libasan" in maps.read()
+
+
 def cpu_seconds(pid: int) -> float:
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         user, system = stat.read().rpartition(")")[2].split()[11:13]
