@@ -189,6 +189,8 @@ void WiredServer::MakeEngine() {
       .isa = isa_,
       .workers = options_.num_workers,
       .kv_bytes_limit = config_.kv_memory_bytes,
+      .sessions_limit = config_.max_sessions,
+      .memory_bytes_limit = UsableMemoryBytes(),
       .pool_bytes = [this] { return engine_->pool().bytes(); },
       .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
       .sessions = [this] { return SessionsNow(); }});

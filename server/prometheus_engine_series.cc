@@ -156,14 +156,16 @@ EngineSeries AddEngineSeries(prometheus::Registry& registry) {
 }
 
 SessionSeries AddSessionSeries(prometheus::Registry& registry,
-                               double kv_bytes_limit) {
+                               const SessionBounds& bounds) {
   SessionSeries series;
   series.sessions =
       AddGauge(registry, {"attn_sessions", "Sessions that exist."});
+  AddGauge(registry, {"attn_sessions_limit", "The most sessions at a time."})
+      ->Set(static_cast<double>(bounds.sessions));
   series.kv_bytes =
       AddGauge(registry, {"attn_kv_bytes", "Bytes of KV pages in use."});
   AddGauge(registry, {"attn_kv_bytes_limit", "The most bytes of KV pages."})
-      ->Set(kv_bytes_limit);
+      ->Set(static_cast<double>(bounds.kv_bytes));
   series.kv_shared_bytes = AddGauge(
       registry,
       {"attn_kv_shared_bytes", "Bytes of KV pages that sessions share."});

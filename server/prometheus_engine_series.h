@@ -61,7 +61,13 @@ struct SessionSeries {
   std::array<prometheus::Counter*, 2> closed{};  // By SessionEnd.
 };
 
+// What sessions may come to, shown beside what there is.
+struct SessionBounds {
+  int64_t kv_bytes = 0;
+  int64_t sessions = 0;
+};
+
 SessionSeries AddSessionSeries(prometheus::Registry& registry,
-                               double kv_bytes_limit);
+                               const SessionBounds& bounds);
 
 }  // namespace attn

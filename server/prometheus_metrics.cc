@@ -26,8 +26,9 @@ PrometheusMetrics::PrometheusMetrics(Options options)
       registry_(std::make_unique<prometheus::Registry>()),
       engine_series_(AddEngineSeries(*registry_)),
       transfer_series_(AddTransferSeries(*registry_)),
-      session_series_(AddSessionSeries(
-          *registry_, static_cast<double>(options_.kv_bytes_limit))) {
+      session_series_(
+          AddSessionSeries(*registry_, {.kv_bytes = options_.kv_bytes_limit,
+                                        .sessions = options_.sessions_limit})) {
   for (int i = 0; i < kNumRpcMethods; ++i) {
     rpc_series_[Index(i)] = AddRpcSeries(*registry_, static_cast<RpcMethod>(i));
   }
@@ -37,6 +38,9 @@ PrometheusMetrics::PrometheusMetrics(Options options)
             {"isa", options_.isa}})
       ->Set(1);
   engine_series_.workers->Set(options_.workers);
+  AddGauge(*registry_, {"attn_memory_bytes_limit",
+                        "Memory that the cgroup or the machine allows."})
+      ->Set(static_cast<double>(options_.memory_bytes_limit));
   pool_bytes_ = AddGauge(
       *registry_, {"attn_pool_bytes", "Bytes that the buffer pool holds."});
   shared_memory_bytes_ = AddGauge(

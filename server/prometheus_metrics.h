@@ -68,8 +68,10 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     std::string version;
     std::string onednn;
     std::string isa;
-    int workers = 0;             // The threads that really run.
-    int64_t kv_bytes_limit = 0;  // --kv-memory.
+    int workers = 0;                 // The threads that really run.
+    int64_t kv_bytes_limit = 0;      // --kv-memory.
+    int64_t sessions_limit = 0;      // --max-sessions.
+    int64_t memory_bytes_limit = 0;  // Of the cgroup or machine.
     // Bytes of the buffer pool, asked at each scrape; thread-safe, and valid
     // as long as Render may be called. None: attn_pool_bytes stays 0.
     std::function<int64_t()> pool_bytes;

@@ -43,6 +43,8 @@ const std::vector<std::string> kFamilies{
     "attn_sessions",
     "attn_kv_bytes",
     "attn_kv_bytes_limit",
+    "attn_sessions_limit",
+    "attn_memory_bytes_limit",
     "attn_kv_shared_bytes",
     "attn_sessions_closed_total",
     "attn_pool_bytes",
@@ -71,6 +73,8 @@ class PrometheusMetricsTest : public testing::Test {
        .isa = "AVX2",
        .workers = 2,
        .kv_bytes_limit = 1000,
+       .sessions_limit = 7,
+       .memory_bytes_limit = 5000,
        .pool_bytes = [this] { return pool_bytes_; },
        .shared_memory_bytes = [this] { return shared_memory_bytes_; }}};
 };
@@ -111,6 +115,8 @@ TEST_F(PrometheusMetricsTest, ShowsWhatItWasBuiltWith) {
       Optional(1));
   EXPECT_THAT(Sample("attn_workers"), Optional(2));
   EXPECT_THAT(Sample("attn_kv_bytes_limit"), Optional(1000));
+  EXPECT_THAT(Sample("attn_sessions_limit"), Optional(7));
+  EXPECT_THAT(Sample("attn_memory_bytes_limit"), Optional(5000));
 }
 
 TEST_F(PrometheusMetricsTest, AsksForThePoolAtEachScrape) {
