@@ -87,6 +87,17 @@ TEST_F(SessionCommandsTest, WhatIsRefusedSaysWhyWithItsExitCode) {
   ExpectRefused("frobnicate", 2, "");
 }
 
+TEST_F(SessionCommandsTest, BenchOfSessionsPrintsJsonOnDemand) {
+  const std::string bench =
+      std::string(ATTNCTL_BINARY) + " --address " + server_.grpc_address() +
+      " bench --sessions 2 --prefix 4 --steps 3 --head-dim 8 --output ";
+  const Ended json = Run(bench + "json");
+  EXPECT_EQ(json.exit_code, 0) << json.output;
+  EXPECT_THAT(json.output, testing::StartsWith("{\n  \"sessions\": 2,"));
+  EXPECT_THAT(json.output, HasSubstr("\"tokens\": 6,"));
+  EXPECT_THAT(Run(bench + "table").output, HasSubstr("\ndecode "));
+}
+
 TEST_F(SessionCommandsTest, DecoderAgreesWithItsFullRecomputation) {
   const Ended ended =
       Run(std::string(TINY_DECODER_BINARY) + " " + server_.grpc_address());

@@ -52,6 +52,21 @@ TEST_F(TopTest, FurtherFramesAreOfTheirInterval) {
   EXPECT_EQ(out_.find("CreateSession", second), std::string::npos) << out_;
 }
 
+TEST_F(TopTest, JsonIsOneObjectASample) {
+  ASSERT_TRUE(server_.NewClient()->CreateSession({.head_dim = 4}, "s").ok());
+  EXPECT_EQ(Run("--count 2 --interval 10ms --output json"), attnctl::kExitOk);
+  const size_t end = out_.find('\n');
+  EXPECT_THAT(out_.substr(0, end),
+              testing::AllOf(testing::StartsWith("{\"since_start\": true, "),
+                             HasSubstr("\"CreateSession\": {\"count\": 1, "),
+                             HasSubstr("[{\"session_id\": \"s\", "),
+                             testing::EndsWith("]}")));
+  EXPECT_THAT(out_.substr(end + 1),
+              testing::AllOf(testing::StartsWith("{\"since_start\": false, "),
+                             testing::Not(HasSubstr("CreateSession")),
+                             testing::EndsWith("]}\n")));
+}
+
 TEST_F(TopTest, ServerThatIsGoneEndsIt) {
   server_.Signal(SIGKILL);
   server_.Wait();

@@ -80,8 +80,7 @@ void AddDecodeFlags(CLI::App& app, DecodeFlags& decode) {
   for (const char* other :
        {"--batch-size", "--q-len", "--kv-len", "--causal", "--method",
         "--batch-items", "--concurrency", "--rate", "--arrivals",
-        "--max-in-flight", "--duration", "--requests", "--verify", "--plot",
-        "--output"}) {
+        "--max-in-flight", "--duration", "--requests", "--verify", "--plot"}) {
     sessions->excludes(app.get_option(other));
   }
   app.add_option("--layers", decode.layers, "Layers of a session (default 1)")

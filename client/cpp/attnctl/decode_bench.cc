@@ -53,10 +53,11 @@ absl::Status RunLoad(DecodeLoad& load, const DecodePlan& plan,
   return absl::OkStatus();
 }
 
-int Show(const DecodeReport& report, const std::string& json_path) {
-  std::fputs(RenderDecodeTable(report).c_str(), stdout);
-  if (absl::Status status = WriteText(json_path, RenderDecodeJson(report));
-      !status.ok()) {
+int Show(const DecodeReport& report, const BenchFlags& flags) {
+  const std::string json = RenderDecodeJson(report);
+  const std::string table = RenderDecodeTable(report);
+  std::fputs(flags.json ? json.c_str() : table.c_str(), stdout);
+  if (absl::Status status = WriteText(flags.json_path, json); !status.ok()) {
     return PrintUsageError(status);
   }
   const bool served = report.calls.failed == 0 &&
@@ -87,7 +88,7 @@ int RunDecodeBench(const BenchFlags& flags, const GlobalOptions& globals) {
   report.decode = (*load)->figures();
   report.calls = record.Copy();
   report.stopped_early = clock.stopped();
-  const int exit_code = Show(report, flags.json_path);
+  const int exit_code = Show(report, flags);
   return deleted.ok() ? exit_code : PrintCallError(deleted);
 }
 

@@ -2,6 +2,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "client/cpp/attnctl/byte_size.h"
 
 namespace attn::attnctl {
 namespace {
@@ -34,6 +35,23 @@ CLI::Option* AddDurationFlag(CLI::App& app, const std::string& flag,
           },
           help)
       ->type_name("DURATION");
+}
+
+CLI::Option* AddByteSizeFlag(CLI::App& app, const std::string& flag,
+                             int64_t& target, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          flag,
+          [flag, &target](const std::string& text) {
+            const absl::StatusOr<int64_t> size = ParseByteSize(text);
+            if (!size.ok()) {
+              throw CLI::ValidationError(flag,
+                                         std::string(size.status().message()));
+            }
+            target = *size;
+          },
+          help)
+      ->type_name("SIZE");
 }
 
 CLI::Option* AddLengthRangeFlag(CLI::App& app, const std::string& flag,

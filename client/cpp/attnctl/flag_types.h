@@ -38,6 +38,10 @@ CLI::Option* AddEnumFlag(CLI::App& app, const std::string& flag, Enum& target,
 CLI::Option* AddDurationFlag(CLI::App& app, const std::string& flag,
                              absl::Duration& target, const std::string& help);
 
+// "512MiB", "16GiB" (byte_size.h).
+CLI::Option* AddByteSizeFlag(CLI::App& app, const std::string& flag,
+                             int64_t& target, const std::string& help);
+
 // Numbers separated by commas or given as several words.
 template <typename Number>
 CLI::Option* AddListFlag(CLI::App& app, const std::string& flag,

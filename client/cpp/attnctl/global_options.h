@@ -47,8 +47,9 @@ void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,
 void AddTopCommand(CLI::App& app, const GlobalOptions& globals, Action& action);
 void AddDoctorCommand(CLI::App& app, const GlobalOptions& globals,
                       Action& action);
-// These two ask no server. The first reads all commands and flags of `app`.
+// These ask no server. The first reads all commands and flags of `app`.
 void AddCompletionCommand(CLI::App& app, Action& action);
 void AddHelpCommand(CLI::App& app, Action& action);
+void AddPlanCommand(CLI::App& app, Action& action);
 
 }  // namespace attn::attnctl

@@ -26,6 +26,15 @@ std::string JsonNumber(double value) {
   return std::isfinite(value) ? absl::StrFormat("%.17g", value) : "null";
 }
 
+std::string JsonLine(const JsonEntries& entries) {
+  std::string text = "{";
+  for (const auto& [name, value] : entries) {
+    absl::StrAppend(&text, text.size() > 1 ? ", " : "", JsonString(name), ": ",
+                    value);
+  }
+  return text + "}";
+}
+
 std::string JsonObject(const JsonEntries& entries) {
   std::string text = "{";
   for (const auto& [name, value] : entries) {

@@ -20,4 +20,7 @@ using JsonEntries = std::vector<std::pair<std::string, std::string>>;
 // {"name": value, ...}, one entry a line.
 std::string JsonObject(const JsonEntries& entries);
 
+// The same on one line, without a newline.
+std::string JsonLine(const JsonEntries& entries);
+
 }  // namespace attn::attnctl

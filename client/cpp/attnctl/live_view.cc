@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/cpp/attnctl/byte_size.h"
 #include "client/cpp/attnctl/rate.h"
 #include "client/cpp/attnctl/session_view.h"
 
@@ -13,20 +14,6 @@ namespace {
 
 constexpr double kFractions[] = {0.5, 0.9, 0.99};
 constexpr double kMillisecondsPerSecond = 1000.0;
-
-// "1.5 GiB"
-std::string Bytes(double bytes) {
-  const char* unit = "bytes";
-  for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {
-    constexpr double kStep = 1024.0;
-    if (bytes < kStep) {
-      break;
-    }
-    bytes /= kStep;
-    unit = next;
-  }
-  return absl::StrFormat("%.4g %s", bytes, unit);
-}
 
 std::string Rates(const LiveFrame& frame) {
   const auto rate = [&](const char* name, const Labels& labels = {}) {
@@ -37,8 +24,8 @@ std::string Rates(const LiveFrame& frame) {
       "out %s/s\n",
       rate("grpc_server_handled_total"),
       rate("attn_tasks_total", {{"outcome", "completed"}}),
-      rate("attn_refused_total"), Bytes(rate("attn_request_bytes_sum")),
-      Bytes(rate("attn_response_bytes_sum")));
+      rate("attn_refused_total"), BytesText(rate("attn_request_bytes_sum")),
+      BytesText(rate("attn_response_bytes_sum")));
 }
 
 std::string Queue(const MetricSet& metrics) {
@@ -46,7 +33,8 @@ std::string Queue(const MetricSet& metrics) {
   return absl::StrFormat(
       "queue          %.0f tasks, %s; workers %.0f of %.0f busy; %s tasks a "
       "batch%s\n",
-      metrics.Sum("attn_queue_depth"), Bytes(metrics.Sum("attn_queue_bytes")),
+      metrics.Sum("attn_queue_depth"),
+      BytesText(metrics.Sum("attn_queue_bytes")),
       metrics.Sum("attn_workers_busy"), metrics.Sum("attn_workers"),
       std::isnan(batch) ? "-" : absl::StrFormat("%.2f", batch),
       metrics.Sum("attn_draining") > 0 ? "; draining" : "");
@@ -58,9 +46,9 @@ std::string Memory(const MetricSet& metrics) {
   constexpr double kPercent = 100.0;
   return absl::StrFormat(
       "sessions       %.0f; KV memory %s of %s (%.1f%%), %s of it shared\n",
-      metrics.Sum("attn_sessions"), Bytes(used), Bytes(limit),
+      metrics.Sum("attn_sessions"), BytesText(used), BytesText(limit),
       limit > 0 ? kPercent * used / limit : 0.0,
-      Bytes(metrics.Sum("attn_kv_shared_bytes")));
+      BytesText(metrics.Sum("attn_kv_shared_bytes")));
 }
 
 // A row of percentiles; nothing where nothing was observed.
@@ -93,16 +81,21 @@ std::string Latencies(const MetricSet& metrics) {
 }
 
 std::string Sessions(const LiveFrame& frame) {
+  const std::vector<client::Session> largest = Largest(frame);
+  return largest.empty() ? "" : "\n" + RenderSessions(largest);
+}
+
+}  // namespace
+
+std::vector<client::Session> Largest(const LiveFrame& frame) {
   std::vector<client::Session> largest = frame.sessions;
   std::sort(largest.begin(), largest.end(), [](const auto& a, const auto& b) {
     return a.kv_bytes != b.kv_bytes ? a.kv_bytes > b.kv_bytes
                                     : a.session_id < b.session_id;
   });
   largest.resize(std::min(largest.size(), frame.max_sessions));
-  return largest.empty() ? "" : "\n" + RenderSessions(largest);
+  return largest;
 }
-
-}  // namespace
 
 std::string RenderLive(const LiveFrame& frame) {
   return absl::StrCat(

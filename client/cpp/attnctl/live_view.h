@@ -21,6 +21,9 @@ struct LiveFrame {
   size_t max_sessions = 5;  // The largest by KV bytes are shown.
 };
 
+// The sessions to show, the largest first.
+std::vector<client::Session> Largest(const LiveFrame& frame);
+
 // Rates, queue, KV memory, latency percentiles and sessions. Ends in a newline.
 std::string RenderLive(const LiveFrame& frame);
 

@@ -11,8 +11,10 @@
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
+#include "client/cpp/attnctl/live_json.h"
 #include "client/cpp/attnctl/live_view.h"
 #include "client/cpp/attnctl/metrics_scrape.h"
+#include "client/cpp/attnctl/output_flag.h"
 
 namespace attn::attnctl {
 namespace {
@@ -27,6 +29,7 @@ struct TopFlags {
   int count = 0;  // 0: until interrupted.
   bool once = false;
   size_t max_sessions = 5;
+  bool json = false;
 };
 
 // What the last frame began with.
@@ -63,11 +66,12 @@ absl::StatusOr<std::string> Frame(const TopFlags& flags, const Scrape& now,
                                now.metrics.Sum("process_start_time_seconds")));
   const MetricSet metrics =
       before.has_value() ? now.metrics.Since(before->metrics) : now.metrics;
-  return RenderLive({.metrics = metrics,
-                     .interval = now.at - start,
-                     .is_first = !before.has_value(),
-                     .sessions = sessions,
-                     .max_sessions = flags.max_sessions});
+  const LiveFrame frame{.metrics = metrics,
+                        .interval = now.at - start,
+                        .is_first = !before.has_value(),
+                        .sessions = sessions,
+                        .max_sessions = flags.max_sessions};
+  return flags.json ? RenderLiveJson(frame) : RenderLive(frame);
 }
 
 int RunTop(const TopFlags& flags, const GlobalOptions& globals) {
@@ -76,6 +80,8 @@ int RunTop(const TopFlags& flags, const GlobalOptions& globals) {
     return kExitUsage;
   }
   const bool is_terminal = isatty(STDOUT_FILENO) == 1;
+  // JSON lines are for a program, wherever they go.
+  const std::string gap = flags.json ? "" : is_terminal ? kClearScreen : "\n";
   const int count = flags.once ? 1 : flags.count;
   std::optional<Scrape> before;
   for (int shown = 0; count == 0 || shown < count; ++shown) {
@@ -91,8 +97,8 @@ int RunTop(const TopFlags& flags, const GlobalOptions& globals) {
     if (!frame.ok()) {
       return PrintCallError(frame.status());
     }
-    const char* gap = shown > 0 ? "\n" : "";
-    std::printf("%s%s", is_terminal ? kClearScreen : gap, frame->c_str());
+    const bool is_gap_before = shown > 0 || is_terminal;
+    std::printf("%s%s", is_gap_before ? gap.c_str() : "", frame->c_str());
     std::fflush(stdout);
     before = *std::move(now);
   }
@@ -118,6 +124,7 @@ void AddTopCommand(CLI::App& app, const GlobalOptions& globals,
       ->excludes(count);
   command->add_option("--sessions", flags->max_sessions,
                       "Show so many sessions, the largest (default 5)");
+  AddJsonFlags(*command, flags->json);
   command->callback([flags, &globals, &action] {
     action = [flags, &globals] { return RunTop(*flags, globals); };
   });
