@@ -17,7 +17,7 @@ packages_for() {
       "libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
-      "python3-grpcio python3-numpy python3-protobuf python3-pytest openssl" \
+      "python3-grpcio python3-numpy python3-protobuf python3-pytest python3-yaml openssl" \
       "python3-hpack python3-hyperframe" ;;
     browser) echo "chromium chromium-driver python3-selenium" ;;
     image) echo "buildah crun debootstrap" ;;
@@ -104,14 +104,17 @@ ensure_packages() {
   fi
 }
 
-# ensure_promtool: Prometheus' checker, taken out of its package without
-# installing it, because the package would start a Prometheus server.
+# has_program NAME FOLDER: on the PATH or in the folder.
+has_program() { command -v "$1" >/dev/null || [[ -x $2/$1 ]]; }
+
+# ensure_promtool: Prometheus' checker and Prometheus itself, taken out of their
+# package without installing it, because the package would start a server.
 ensure_promtool() {
   local bin=$repository_root/build/tools/bin folder
-  if command -v promtool >/dev/null || [[ -x $bin/promtool ]]; then
+  if has_program promtool "$bin" && has_program prometheus "$bin"; then
     return
   fi
-  say "Fetching promtool out of the Debian package prometheus"
+  say "Fetching promtool and prometheus out of the Debian package prometheus"
   folder=$(mktemp -d)
   chmod 755 "$folder"  # apt's own user must be able to write the file there.
   (
@@ -123,7 +126,7 @@ ensure_promtool() {
     dpkg-deb --extract prometheus_*.deb .
   )
   mkdir -p "$bin"
-  cp "$folder/usr/bin/promtool" "$bin/promtool"
+  cp "$folder/usr/bin/promtool" "$folder/usr/bin/prometheus" "$bin/"
   rm -rf "$folder"
 }
 
