@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
+#include "core/checkpoint/json_text.h"
 
 namespace attn {
 namespace {
@@ -38,19 +39,11 @@ constexpr std::array<std::pair<std::string_view, int64_t>, 15> kElementBytes = {
      {"U8", 1},
      {"BOOL", 1}}};
 
-// Text of a file as a message may repeat it.
-std::string Shown(const Json& value) {
-  constexpr size_t kMaxShown = 80;
-  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true,
-                                Json::error_handler_t::replace);
-  if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "...";
-  return text;
-}
-
 absl::Status Bad(const std::string& name, std::string_view rule,
                  const Json& found) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "tensor ", Shown(name), ": ", std::string(rule), "; got ", Shown(found)));
+  return absl::InvalidArgumentError(absl::StrCat("tensor ", ShownJson(name),
+                                                 ": ", std::string(rule),
+                                                 "; got ", ShownJson(found)));
 }
 
 // Refuses text that is no JSON, values too deep for a header, and an object
@@ -73,8 +66,9 @@ absl::StatusOr<Json> ParseJson(std::string_view text) {
   Json json = Json::parse(text.begin(), text.end(), watch,
                           /*allow_exceptions=*/false);
   if (twice.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the header must have each name once; got ", Shown(*twice), " twice"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the header must have each name once; got ",
+                     ShownJson(*twice), " twice"));
   }
   if (is_deep || json.is_discarded() || !json.is_object()) {
     return absl::InvalidArgumentError(
@@ -162,7 +156,7 @@ absl::Status CheckMetadata(const Json& header) {
                   [](const Json& value) { return value.is_string(); });
   if (is_text) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      kMetadata, " must be an object of strings; got ", Shown(metadata)));
+      kMetadata, " must be an object of strings; got ", ShownJson(metadata)));
 }
 
 // No hole, no overlap, and the end where the file ends.
