@@ -19,10 +19,10 @@ std::vector<std::byte> Copy(const FragmentedBytes& bytes, ByteRange range) {
 
 }  // namespace
 
-AppendCall::AppendCall(const AttendContext& context, Caller caller,
+AppendCall::AppendCall(const AttendContext& context, Tenant& tenant,
                        grpc::CallbackServerContext& call,
                        grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAppendKv, std::move(caller), call),
+    : UnaryCall(context, RpcMethod::kAppendKv, tenant, call),
       response_(response) {}
 
 void AppendCall::Run(const grpc::ByteBuffer& request) {
@@ -44,8 +44,9 @@ absl::StatusOr<int64_t> AppendCall::Append(FragmentedBytes& bytes) {
   ATTN_RETURN_IF_ERROR(context_.engine.CheckServing());
   const DecodedAppend decoded = DecodeAppend({bytes, context_.shared_memory});
   ATTN_RETURN_IF_ERROR(decoded.status);
-  ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
-                        context_.sessions.Use(decoded.session.session_id));
+  ATTN_ASSIGN_OR_RETURN(
+      const SessionPtr session,
+      context_.sessions.Use(tenant_, decoded.session.session_id));
   const std::vector<std::byte> cos = Copy(bytes, decoded.places.rope_cos);
   const std::vector<std::byte> sin = Copy(bytes, decoded.places.rope_sin);
   return AppendTokens(MakeSessionCall(*session, decoded.session, bytes,

@@ -8,7 +8,7 @@ namespace attn {
 // One append; done when it returns, without the engine.
 class AppendCall final : public UnaryCall {
  public:
-  AppendCall(const AttendContext& context, Caller caller,
+  AppendCall(const AttendContext& context, Tenant& tenant,
              grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);

@@ -116,13 +116,15 @@ absl::StatusOr<AttentionTaskPtr> AttendFlow::PrepareOnSession(
 
 absl::StatusOr<SessionPtr> AttendFlow::SessionOf(const SessionTarget& target) {
   return target.start.has_value()
-             ? context_.sessions.Build(target.session_id, *target.start)
-             : context_.sessions.Use(target.session_id);
+             ? context_.sessions.Build(arrival_.tenant, target.session_id,
+                                       *target.start)
+             : context_.sessions.Use(arrival_.tenant, target.session_id);
 }
 
 SubmitOptions AttendFlow::OptionsOf(const DecodedRequest& decoded) const {
   SubmitOptions options{.priority = decoded.priority,
-                        .deadline = arrival_.deadline};
+                        .deadline = arrival_.deadline,
+                        .tenant = &arrival_.tenant};
   if (decoded.timeout > Duration::zero()) {
     options.deadline =
         std::min(options.deadline, arrival_.received + decoded.timeout);

@@ -63,6 +63,8 @@ class AttendFlow : public std::enable_shared_from_this<AttendFlow> {
   using Done = std::function<void(AttendOutcome)>;
 
   struct Arrival {
+    // Whose request it is.
+    Tenant& tenant;
     TimePoint received;
     TimePoint deadline = kNoDeadline;
     // Of the message that the request came in, if others came with it; must

@@ -28,6 +28,7 @@
 #include "server/session_service.h"
 #include "server/session_sweeper.h"
 #include "server/statusz.h"
+#include "server/tenant_file.h"
 
 namespace attn {
 namespace {
@@ -80,6 +81,7 @@ class WiredServer final : public AttentionServer {
   absl::Status Listen() {
     CapSimdIsa(config_.max_isa);
     ATTN_RETURN_IF_ERROR(ShareMemory());
+    ATTN_RETURN_IF_ERROR(MakeTenants());
     MakeEngine();
     ATTN_RETURN_IF_ERROR(ListenHttp());
     ATTN_RETURN_IF_ERROR(ListenGrpc());
@@ -125,6 +127,7 @@ class WiredServer final : public AttentionServer {
   }
 
   absl::Status ShareMemory();
+  absl::Status MakeTenants();
   void MakeEngine();
   void MakeSessions();
   absl::Status ListenHttp();
@@ -148,6 +151,7 @@ class WiredServer final : public AttentionServer {
 
   // In the order in which they are made; each uses those above it.
   std::unique_ptr<MemorySocket> memory_socket_;  // Null: none is shared.
+  std::unique_ptr<TenantTable> tenants_;
   std::unique_ptr<PrometheusMetrics> metrics_;
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<SessionStore> store_;
@@ -178,6 +182,23 @@ absl::Status WiredServer::ShareMemory() {
   return absl::OkStatus();
 }
 
+absl::Status WiredServer::MakeTenants() {
+  const TenantLimits defaults{.max_kv_bytes = config_.tenant_kv_memory_bytes,
+                              .max_sessions = config_.tenant_max_sessions,
+                              .queue_share = config_.tenant_queue_share};
+  std::vector<NamedTenant> named;
+  if (!config_.tenants_file.empty()) {
+    auto found = ReadTenants(config_.tenants_file, defaults);
+    if (!found.ok()) {
+      return absl::Status(found.status().code(),
+                          absl::StrCat("tenants: ", found.status().message()));
+    }
+    named = *std::move(found);
+  }
+  tenants_ = std::make_unique<TenantTable>(defaults, std::move(named));
+  return absl::OkStatus();
+}
+
 void WiredServer::MakeEngine() {
   std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
   library_ = gemm->Description();
@@ -193,7 +214,8 @@ void WiredServer::MakeEngine() {
       .memory_bytes_limit = UsableMemoryBytes(),
       .pool_bytes = [this] { return engine_->pool().bytes(); },
       .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
-      .sessions = [this] { return SessionsNow(); }});
+      .sessions = [this] { return SessionsNow(); },
+      .tenants = [this] { return tenants_->Usage(); }});
   MakeSessions();
   engine_ =
       std::make_unique<Engine>(options_, std::move(gemm), clock_, *metrics_);
@@ -208,9 +230,10 @@ void WiredServer::MakeEngine() {
                     .max_request_bytes = config_.max_request_bytes,
                     .limits = {.max_reply_bytes = config_.max_reply_bytes},
                     .random = SystemRandom});
-  doorkeeper_.emplace(access_, Doorkeeper::Books{.metrics = *metrics_,
-                                                 .failure_log = failure_log_,
-                                                 .clock = clock_});
+  doorkeeper_.emplace(
+      access_, *tenants_,
+      Doorkeeper::Books{
+          .metrics = *metrics_, .failure_log = failure_log_, .clock = clock_});
   const Gate<AttendContext> gate(*doorkeeper_, *context_);
   attention_ = std::make_unique<AttentionService>(gate);
   sessions_ = std::make_unique<SessionService>(gate);

@@ -17,9 +17,8 @@ grpc::ServerUnaryReactor* AttentionService::Attend(
     grpc::ByteBuffer* response) {
   return gate_.Enter<grpc::ServerUnaryReactor>(
       RpcMethod::kAttend, *context,
-      [&](const AttendContext& server, Caller caller) {
-        auto* call =
-            new AttendCall(server, std::move(caller), *context, *response);
+      [&](const AttendContext& server, Tenant& tenant) {
+        auto* call = new AttendCall(server, tenant, *context, *response);
         call->Run(*request);
         return call;
       });
@@ -30,9 +29,8 @@ grpc::ServerUnaryReactor* AttentionService::AttendBatch(
     grpc::ByteBuffer* response) {
   return gate_.Enter<grpc::ServerUnaryReactor>(
       RpcMethod::kAttendBatch, *context,
-      [&](const AttendContext& server, Caller caller) {
-        auto* call =
-            new AttendBatchCall(server, std::move(caller), *context, *response);
+      [&](const AttendContext& server, Tenant& tenant) {
+        auto* call = new AttendBatchCall(server, tenant, *context, *response);
         call->Run(*request);
         return call;
       });
@@ -40,9 +38,9 @@ grpc::ServerUnaryReactor* AttentionService::AttendBatch(
 
 Stream* AttentionService::AttendStream(grpc::CallbackServerContext* context) {
   return gate_.Enter<Stream>(RpcMethod::kAttendStream, *context,
-                             [&](const AttendContext& server, Caller caller) {
-                               return new AttendStreamCall(
-                                   server, std::move(caller), *context);
+                             [&](const AttendContext& server, Tenant& tenant) {
+                               return new AttendStreamCall(server, tenant,
+                                                           *context);
                              });
 }
 

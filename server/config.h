@@ -78,6 +78,14 @@ struct ServerConfig {
   int64_t max_sessions = 65536;
   Duration session_idle_ttl = std::chrono::hours(1);
 
+  // Who may have how much (server/tenant_file.h); empty: nobody is named. Then
+  // what a tenant may have that has no line there: bytes of pages, sessions,
+  // and how much of the queue's bounds; 0: no bound.
+  std::string tenants_file;
+  int64_t tenant_kv_memory_bytes = 0;
+  int64_t tenant_max_sessions = 0;
+  double tenant_queue_share = 0.5;
+
   // After SIGTERM: how long to accept calls while not ready, so that load
   // balancers can look away; 0 skips this.
   Duration drain_delay = std::chrono::seconds(5);

@@ -6,6 +6,7 @@
 
 #include "server/prometheus_families.h"
 #include "server/prometheus_process.h"
+#include "server/prometheus_tenants.h"
 
 namespace attn {
 namespace {
@@ -147,6 +148,11 @@ std::string PrometheusMetrics::Render() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
   for (auto& family : ProcessFamilies(ReadProcessFacts(options_.proc_root))) {
     families.push_back(std::move(family));
+  }
+  if (options_.tenants) {
+    for (auto& family : TenantFamilies(options_.tenants())) {
+      families.push_back(std::move(family));
+    }
   }
   return prometheus::TextSerializer().Serialize(families);
 }

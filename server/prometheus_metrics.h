@@ -9,9 +9,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/metrics/engine_metrics.h"
 #include "core/metrics/session_metrics.h"
+#include "core/tenant/tenant_table.h"
 #include "server/distribution.h"
 #include "server/prometheus_engine_series.h"
 #include "server/prometheus_rpc_series.h"
@@ -79,6 +81,8 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     std::function<int64_t()> shared_memory_bytes = {};
     // The same of sessions.
     std::function<SessionTotals()> sessions = {};
+    // The same of tenants.
+    std::function<std::vector<TenantTable::Line>()> tenants = {};
     std::string proc_root = "/proc";
   };
 

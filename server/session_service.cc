@@ -36,10 +36,9 @@ Unary* SessionService::AppendKv(grpc::CallbackServerContext* context,
                                 const grpc::ByteBuffer* request,
                                 grpc::ByteBuffer* response) {
   return gate_.Enter<Unary>(RpcMethod::kAppendKv, *context,
-                            [&](const AttendContext& server, Caller caller) {
-                              auto* call =
-                                  new AppendCall(server, std::move(caller),
-                                                 *context, *response);
+                            [&](const AttendContext& server, Tenant& tenant) {
+                              auto* call = new AppendCall(server, tenant,
+                                                          *context, *response);
                               call->Run(*request);
                               return call;
                             });
@@ -50,11 +49,11 @@ Unary* SessionService::CreateSession(grpc::CallbackServerContext* context,
                                      v1::Session* response) {
   return Answer(
       *context, RpcMethod::kCreateSession, /*changes=*/true,
-      [&](const AttendContext& server, const Caller&) -> absl::Status {
+      [&](const AttendContext& server, Tenant& tenant) -> absl::Status {
         ATTN_ASSIGN_OR_RETURN(const KvSpec spec, ToKvSpec(request->spec()));
-        return AnswerWith(server,
-                          server.sessions.Create(request->session_id(), spec),
-                          *response);
+        return AnswerWith(
+            server, server.sessions.Create(tenant, request->session_id(), spec),
+            *response);
       });
 }
 
@@ -62,14 +61,14 @@ Unary* SessionService::ForkSession(grpc::CallbackServerContext* context,
                                    const v1::ForkSessionRequest* request,
                                    v1::Session* response) {
   return Answer(*context, RpcMethod::kForkSession, /*changes=*/true,
-                [&](const AttendContext& server, const Caller&) {
+                [&](const AttendContext& server, Tenant& tenant) {
                   std::optional<int64_t> length;
                   if (request->has_length()) {
                     length = ToLength(request->length());
                   }
                   return AnswerWith(
                       server,
-                      server.sessions.Fork(request->source_session_id(),
+                      server.sessions.Fork(tenant, request->source_session_id(),
                                            request->session_id(), length),
                       *response);
                 });
@@ -80,9 +79,10 @@ Unary* SessionService::TruncateSession(
     const v1::TruncateSessionRequest* request, v1::Session* response) {
   return Answer(
       *context, RpcMethod::kTruncateSession, /*changes=*/true,
-      [&](const AttendContext& server, const Caller&) -> absl::Status {
-        ATTN_ASSIGN_OR_RETURN(const SessionPtr session,
-                              server.sessions.Use(request->session_id()));
+      [&](const AttendContext& server, Tenant& tenant) -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(
+            const SessionPtr session,
+            server.sessions.Use(tenant, request->session_id()));
         std::optional<int64_t> layer;
         if (request->has_layer()) layer = request->layer();
         ATTN_RETURN_IF_ERROR(
@@ -95,10 +95,11 @@ Unary* SessionService::GetSession(grpc::CallbackServerContext* context,
                                   const v1::GetSessionRequest* request,
                                   v1::Session* response) {
   return Answer(*context, RpcMethod::kGetSession, /*changes=*/false,
-                [&](const AttendContext& server, const Caller&) {
-                  return AnswerWith(server,
-                                    server.sessions.Look(request->session_id()),
-                                    *response);
+                [&](const AttendContext& server, Tenant& tenant) {
+                  return AnswerWith(
+                      server,
+                      server.sessions.Look(tenant, request->session_id()),
+                      *response);
                 });
 }
 
@@ -107,13 +108,13 @@ Unary* SessionService::ListSessions(grpc::CallbackServerContext* context,
                                     v1::ListSessionsResponse* response) {
   return Answer(
       *context, RpcMethod::kListSessions, /*changes=*/false,
-      [&](const AttendContext& server, const Caller&) -> absl::Status {
+      [&](const AttendContext& server, Tenant& tenant) -> absl::Status {
         ATTN_ASSIGN_OR_RETURN(const std::string after,
                               ParsePageToken(request->page_token()));
         const int64_t size = PageSize(request->page_size());
         // One more than asked for says whether there is another page.
         std::vector<SessionPtr> sessions =
-            server.sessions.List(after, size + 1);
+            server.sessions.List(tenant, after, size + 1);
         const bool has_more = static_cast<int64_t>(sessions.size()) > size;
         if (has_more) sessions.pop_back();
         const TimePoint now = server.clock.Now();
@@ -131,8 +132,8 @@ Unary* SessionService::DeleteSession(grpc::CallbackServerContext* context,
                                      const v1::DeleteSessionRequest* request,
                                      v1::DeleteSessionResponse*) {
   return Answer(*context, RpcMethod::kDeleteSession, /*changes=*/false,
-                [&](const AttendContext& server, const Caller&) {
-                  return server.sessions.Delete(request->session_id());
+                [&](const AttendContext& server, Tenant& tenant) {
+                  return server.sessions.Delete(tenant, request->session_id());
                 });
 }
 
@@ -141,8 +142,8 @@ ExportReactor* SessionService::ExportSession(
     const v1::ExportSessionRequest* request) {
   return gate_.Enter<ExportReactor>(
       RpcMethod::kExportSession, *context,
-      [&](const AttendContext& server, Caller caller) {
-        return new ExportCall(server, std::move(caller), *context, *request);
+      [&](const AttendContext& server, Tenant& tenant) {
+        return new ExportCall(server, tenant, *context, *request);
       });
 }
 
@@ -150,8 +151,8 @@ ImportReactor* SessionService::ImportSession(
     grpc::CallbackServerContext* context, v1::Session* response) {
   return gate_.Enter<ImportReactor>(
       RpcMethod::kImportSession, *context,
-      [&](const AttendContext& server, Caller caller) {
-        return new ImportCall(server, std::move(caller), *context, *response);
+      [&](const AttendContext& server, Tenant& tenant) {
+        return new ImportCall(server, tenant, *context, *response);
       });
 }
 
@@ -159,12 +160,12 @@ Unary* SessionService::Answer(grpc::CallbackServerContext& context,
                               RpcMethod method, bool changes,
                               const Handler& handle) {
   return gate_.Enter<Unary>(
-      method, context, [&](const AttendContext& server, const Caller& caller) {
+      method, context, [&](const AttendContext& server, Tenant& tenant) {
         RpcRecorder recorder(server.metrics, method, server.clock);
         CallTrace trace(server, method, context);
         absl::Status status =
             changes ? server.engine.CheckServing() : absl::OkStatus();
-        if (status.ok()) status = handle(server, caller);
+        if (status.ok()) status = handle(server, tenant);
         if (!status.ok()) RecordRefusal(server, status, trace.trace_id());
         recorder.Finish(static_cast<int>(status.code()));
         trace.End(static_cast<int>(status.code()));

@@ -66,8 +66,7 @@ class SessionService final
       grpc::CallbackServerContext* context, v1::Session* response) override;
 
  private:
-  using Handler =
-      std::function<absl::Status(const AttendContext&, const Caller&)>;
+  using Handler = std::function<absl::Status(const AttendContext&, Tenant&)>;
 
   // Runs `handle` for a caller that is let in, and ends the RPC with what it
   // says. `changes`: the method makes or changes sessions, which a draining

@@ -25,6 +25,8 @@ constexpr std::string_view kCompute = "Compute";
 constexpr std::string_view kLimits = "Limits (past them: RESOURCE_EXHAUSTED)";
 constexpr std::string_view kBatching = "Batching";
 constexpr std::string_view kSessions = "Sessions";
+constexpr std::string_view kTenants =
+    "Tenants (who has credentials; see --token-file and --tls-client-ca)";
 constexpr std::string_view kShutdown = "Shutdown";
 constexpr std::string_view kLogging = "Logging";
 
@@ -173,6 +175,39 @@ void AddSessions(std::vector<Setting>& settings) {
                       &ServerConfig::session_idle_ttl, {seconds(1), kYear}));
 }
 
+Setting ShareSetting(const SettingLabel& label, double ServerConfig::*field) {
+  Setting setting = MakeSetting(label, "SHARE");
+  setting.parse = [field](std::string_view text, ServerConfig& config) {
+    return Assign(ParseShare(text), config.*field);
+  };
+  setting.format = [field](const ServerConfig& config) {
+    return FormatShare(config.*field);
+  };
+  return setting;
+}
+
+void AddTenants(std::vector<Setting>& settings) {
+  settings.push_back(PathSetting(
+      {"tenants", kTenants,
+       "File of tenants with limits of their own, a line each; off: none."},
+      &ServerConfig::tenants_file));
+  settings.push_back(BytesSetting(
+      {"tenant-kv-memory", kTenants,
+       "Memory for the sessions of a tenant without limits of its own; 0: no "
+       "bound but --kv-memory."},
+      &ServerConfig::tenant_kv_memory_bytes, {.min = 0, .max = kMiB * kGiB}));
+  settings.push_back(IntegerSetting(
+      {"tenant-max-sessions", kTenants,
+       "Sessions that such a tenant may have; 0: no bound but --max-sessions."},
+      &ServerConfig::tenant_max_sessions, {.min = 0, .max = 100'000'000}));
+  settings.push_back(
+      ShareSetting({"tenant-queue-share", kTenants,
+                    "Share of --max-queue-tasks, --max-queue-bytes and "
+                    "--max-queue-wait that "
+                    "such a tenant may fill, as 50%; off: all."},
+                   &ServerConfig::tenant_queue_share));
+}
+
 void AddShutdownAndLogging(std::vector<Setting>& settings) {
   settings.push_back(DurationSetting(
       {"drain-delay", kShutdown,
@@ -208,6 +243,7 @@ std::vector<Setting> AllSettings() {
   AddLimits(settings);
   AddBatching(settings);
   AddSessions(settings);
+  AddTenants(settings);
   AddShutdownAndLogging(settings);
   return settings;
 }

@@ -31,16 +31,16 @@ bool IsBroken(const absl::Status& status) {
 
 }  // namespace
 
-ExportCall::ExportCall(const AttendContext& context, Caller caller,
+ExportCall::ExportCall(const AttendContext& context, Tenant& tenant,
                        grpc::CallbackServerContext& call,
                        const v1::ExportSessionRequest& request)
     : context_(context),
-      caller_(std::move(caller)),
+      tenant_(tenant),
       call_(call),
       recorder_(context.metrics, RpcMethod::kExportSession, context.clock),
       trace_(context, RpcMethod::kExportSession, call) {
   absl::StatusOr<SessionPtr> session =
-      context_.sessions.Use(request.session_id());
+      context_.sessions.Use(tenant_, request.session_id());
   if (!session.ok()) {
     FinishWith(session.status());
     return;
@@ -73,16 +73,16 @@ void ExportCall::FinishWith(const absl::Status& status) {
   Finish(ToGrpcStatus(status));
 }
 
-ImportCall::ImportCall(const AttendContext& context, Caller caller,
+ImportCall::ImportCall(const AttendContext& context, Tenant& tenant,
                        grpc::CallbackServerContext& call, v1::Session& response)
     : context_(context),
-      caller_(std::move(caller)),
+      tenant_(tenant),
       call_(call),
       response_(response),
       recorder_(context.metrics, RpcMethod::kImportSession, context.clock),
       trace_(context, RpcMethod::kImportSession, call),
-      reader_(std::in_place, context.sessions.pool(),
-              context.sessions.limits()) {
+      reader_(std::in_place, context.sessions.pool(), context.sessions.limits(),
+              tenant) {
   if (const absl::Status status = context_.engine.CheckServing();
       !status.ok()) {
     FinishWith(status);
@@ -129,7 +129,7 @@ absl::Status ImportCall::SettleId() {
   if (is_settled_ || reader_->contents() == nullptr) return absl::OkStatus();
   is_settled_ = true;
   if (session_id_.empty()) session_id_ = reader_->contents()->session_id;
-  return context_.sessions.CheckRoom(session_id_);
+  return context_.sessions.CheckRoom(tenant_, session_id_);
 }
 
 // Also when the server drains by now: a call that was accepted ends well.

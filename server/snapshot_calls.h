@@ -10,8 +10,8 @@
 #include "attn/v1/session.pb.h"
 #include "core/snapshot/snapshot_reader.h"
 #include "core/snapshot/snapshot_writer.h"
+#include "core/tenant/tenant.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/call_trace.h"
 #include "server/rpc_recorder.h"
@@ -22,7 +22,7 @@ namespace attn {
 class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
  public:
   // Borrows context and call. Starts at once.
-  ExportCall(const AttendContext& context, Caller caller,
+  ExportCall(const AttendContext& context, Tenant& tenant,
              grpc::CallbackServerContext& call,
              const v1::ExportSessionRequest& request);
 
@@ -34,7 +34,7 @@ class ExportCall final : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
   void FinishWith(const absl::Status& status);
 
   const AttendContext& context_;
-  const Caller caller_;
+  Tenant& tenant_;
   const grpc::CallbackServerContext& call_;
   RpcRecorder recorder_;
   CallTrace trace_;
@@ -48,7 +48,7 @@ class ImportCall final
     : public grpc::ServerReadReactor<v1::ImportSessionRequest> {
  public:
   // Borrows context, call and response. Starts at once.
-  ImportCall(const AttendContext& context, Caller caller,
+  ImportCall(const AttendContext& context, Tenant& tenant,
              grpc::CallbackServerContext& call, v1::Session& response);
 
   void OnReadDone(bool ok) override;
@@ -63,7 +63,7 @@ class ImportCall final
   void FinishWith(const absl::Status& status);
 
   const AttendContext& context_;
-  const Caller caller_;
+  Tenant& tenant_;
   const grpc::CallbackServerContext& call_;
   v1::Session& response_;
   RpcRecorder recorder_;

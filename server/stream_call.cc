@@ -11,9 +11,9 @@
 namespace attn {
 
 StreamCall::StreamCall(const AttendContext& context, const Kind& kind,
-                       Caller caller, grpc::CallbackServerContext& call)
+                       Tenant& tenant, grpc::CallbackServerContext& call)
     : context_(context),
-      caller_(std::move(caller)),
+      tenant_(tenant),
       trace_(context, kind.method, call),
       call_(call),
       deadline_(DeadlineOf(call, context.clock)),
@@ -88,7 +88,8 @@ void StreamCall::RunIncoming() {
   ReceivedMessage message(incoming_);
   incoming_.Clear();
   auto flow = std::make_shared<AttendFlow>(
-      context_, AttendFlow::Arrival{.received = context_.clock.Now(),
+      context_, AttendFlow::Arrival{.tenant = tenant_,
+                                    .received = context_.clock.Now(),
                                     .deadline = deadline_,
                                     .trace_id = trace_.trace_id()});
   uint64_t id = 0;
@@ -183,10 +184,10 @@ void StreamCall::OnCancel() {
   for (const auto& flow : flows) flow->Cancel();
 }
 
-AttendStreamCall::AttendStreamCall(const AttendContext& context, Caller caller,
+AttendStreamCall::AttendStreamCall(const AttendContext& context, Tenant& tenant,
                                    grpc::CallbackServerContext& call)
     : StreamCall(context, {RpcMethod::kAttendStream, Order::kAsTheyFinish},
-                 std::move(caller), call) {
+                 tenant, call) {
   StartReading();
 }
 

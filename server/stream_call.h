@@ -21,8 +21,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "core/tenant/tenant.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/call_trace.h"
 #include "server/rpc_recorder.h"
@@ -42,7 +42,7 @@ class StreamCall
     Order order;
   };
 
-  StreamCall(const AttendContext& context, const Kind& kind, Caller caller,
+  StreamCall(const AttendContext& context, const Kind& kind, Tenant& tenant,
              grpc::CallbackServerContext& call);
 
   void OnReadDone(bool ok) override;
@@ -68,7 +68,7 @@ class StreamCall
   void End(uint64_t id, const absl::Status& status);
 
   const AttendContext& context_;
-  const Caller caller_;
+  Tenant& tenant_;
   CallTrace trace_;
 
  private:
@@ -118,7 +118,7 @@ class StreamCall
 
 class AttendStreamCall final : public StreamCall {
  public:
-  AttendStreamCall(const AttendContext& context, Caller caller,
+  AttendStreamCall(const AttendContext& context, Tenant& tenant,
                    grpc::CallbackServerContext& call);
 
  private:

@@ -22,9 +22,9 @@ TimePoint DeadlineOf(const grpc::CallbackServerContext& call,
 }
 
 UnaryCall::UnaryCall(const AttendContext& context, RpcMethod method,
-                     Caller caller, grpc::CallbackServerContext& call)
+                     Tenant& tenant, grpc::CallbackServerContext& call)
     : context_(context),
-      caller_(std::move(caller)),
+      tenant_(tenant),
       call_(call),
       received_(context.clock.Now()),
       recorder_(context.metrics, method, context.clock),
@@ -46,7 +46,8 @@ absl::Status UnaryCall::CheckArrival(int64_t bytes) {
 }
 
 AttendFlow::Arrival UnaryCall::arrival() const {
-  return {.received = received_,
+  return {.tenant = tenant_,
+          .received = received_,
           .deadline = DeadlineOf(call_, context_.clock),
           .trace_id = trace_.trace_id()};
 }
@@ -78,10 +79,10 @@ void UnaryCall::FinishWith(attn::Reply reply, grpc::ByteBuffer& response) {
   Finish(grpc::Status::OK);
 }
 
-AttendCall::AttendCall(const AttendContext& context, Caller caller,
+AttendCall::AttendCall(const AttendContext& context, Tenant& tenant,
                        grpc::CallbackServerContext& call,
                        grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAttend, std::move(caller), call),
+    : UnaryCall(context, RpcMethod::kAttend, tenant, call),
       response_(response),
       flow_(std::make_shared<AttendFlow>(context, arrival())) {}
 
@@ -102,10 +103,10 @@ void AttendCall::Reply(const AttendOutcome& outcome) {
   FinishWith(EncodeResponse(outcome), response_);
 }
 
-AttendBatchCall::AttendBatchCall(const AttendContext& context, Caller caller,
+AttendBatchCall::AttendBatchCall(const AttendContext& context, Tenant& tenant,
                                  grpc::CallbackServerContext& call,
                                  grpc::ByteBuffer& response)
-    : UnaryCall(context, RpcMethod::kAttendBatch, std::move(caller), call),
+    : UnaryCall(context, RpcMethod::kAttendBatch, tenant, call),
       response_(response) {}
 
 void AttendBatchCall::Run(const grpc::ByteBuffer& request) {

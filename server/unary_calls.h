@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/tenant/tenant.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/access/caller.h"
 #include "server/attend_flow.h"
 #include "server/call_trace.h"
 #include "server/rpc_recorder.h"
@@ -18,7 +18,7 @@ namespace attn {
 // its status.
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const AttendContext& context, RpcMethod method, Caller caller,
+  UnaryCall(const AttendContext& context, RpcMethod method, Tenant& tenant,
             grpc::CallbackServerContext& call);
 
   void OnDone() override { delete this; }
@@ -35,7 +35,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   void RefuseWith(const absl::Status& status);
 
   const AttendContext& context_;
-  const Caller caller_;
+  Tenant& tenant_;
   grpc::CallbackServerContext& call_;
   const TimePoint received_;
   RpcRecorder recorder_;
@@ -45,7 +45,7 @@ class UnaryCall : public grpc::ServerUnaryReactor {
 // One request, one response.
 class AttendCall final : public UnaryCall {
  public:
-  AttendCall(const AttendContext& context, Caller caller,
+  AttendCall(const AttendContext& context, Tenant& tenant,
              grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);
@@ -62,7 +62,7 @@ class AttendCall final : public UnaryCall {
 // Many requests in one message; each ends for itself, the call when all have.
 class AttendBatchCall final : public UnaryCall {
  public:
-  AttendBatchCall(const AttendContext& context, Caller caller,
+  AttendBatchCall(const AttendContext& context, Tenant& tenant,
                   grpc::CallbackServerContext& call,
                   grpc::ByteBuffer& response);
 

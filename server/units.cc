@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <span>
 
@@ -112,10 +113,24 @@ absl::StatusOr<Duration> ParseDuration(std::string_view text,
   return duration;
 }
 
+absl::StatusOr<double> ParseShare(std::string_view text) {
+  if (text == "off") return 0.0;
+  std::string_view rest = text;
+  const std::optional<int64_t> percent = TakeNumber(rest);
+  if (percent.has_value() && rest == "%" && *percent >= 1 && *percent <= 100) {
+    return static_cast<double>(*percent) / 100;
+  }
+  return Broken("must be from 1% to 100%, or off", text);
+}
+
 absl::StatusOr<bool> ParseBool(std::string_view text) {
   if (text == "true") return true;
   if (text == "false") return false;
   return Broken("must be true or false", text);
+}
+
+std::string FormatShare(double share) {
+  return share == 0 ? "off" : absl::StrCat(std::llround(share * 100), "%");
 }
 
 std::string FormatBytes(int64_t bytes) {

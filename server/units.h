@@ -40,6 +40,10 @@ absl::StatusOr<Duration> ParseDuration(std::string_view text,
 // "true" or "false".
 absl::StatusOr<bool> ParseBool(std::string_view text);
 
+// A whole number of percent from 1 to 100, "50%", as a fraction; 0 for "off".
+absl::StatusOr<double> ParseShare(std::string_view text);
+std::string FormatShare(double share);
+
 // With the largest unit that leaves a whole number: 1536 -> "1536",
 // 2048 -> "2KiB".
 std::string FormatBytes(int64_t bytes);

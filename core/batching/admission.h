@@ -8,9 +8,14 @@
 //   2. An empty house takes any task whose deadline has not passed: a request
 //      below the byte limit is never refused for its size alone, and an
 //      estimate that went wrong cannot shut the door for good.
+//   3. A tenant's flood fills its own share of the queue (TenantLimits), and
+//      what it has queued counts for others' wait only as far as it goes before
+//      them (fair_queue.h): it is refused, while their calls are taken. A
+//      tenant without tasks in the house is never refused for its share.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -18,6 +23,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/batching/task.h"
 #include "core/metrics/engine_metrics.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -46,6 +52,7 @@ class AdmissionTicket {
   friend class Admission;
 
   Admission* admission_ = nullptr;
+  Tenant* tenant_ = nullptr;
   int64_t bytes_ = 0;
   // Guarded by the admission's lock.
   bool was_started_ = false;
@@ -59,7 +66,8 @@ class Admission {
 
   // Takes the task in, or says why not: DEADLINE_EXCEEDED (passed, or
   // DEADLINE_UNREACHABLE), RESOURCE_EXHAUSTED / QUEUE_FULL with the time after
-  // which there will be room, UNAVAILABLE / DRAINING.
+  // which there will be room, for all or for the tenant, UNAVAILABLE /
+  // DRAINING.
   absl::StatusOr<AdmissionTicket> Admit(const TaskFacts& task, TimePoint now);
 
   // UNAVAILABLE / DRAINING once StartDraining was called.
@@ -81,15 +89,38 @@ class Admission {
  private:
   friend class AdmissionTicket;
 
+  // A tenant's part of what is counted below.
+  struct Load {
+    double weight = 1;
+    int64_t queued_tasks = 0;
+    int64_t admitted_tasks = 0;
+    int64_t bytes = 0;
+    double queued_cost = 0;
+    double pending_cost = 0;
+  };
+
   void Leave(const AdmissionTicket& ticket);
+  // Of that tenant; null: of everybody.
+  Load& LoadOf(const Tenant* tenant) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The ticket's task left the queue.
+  void LeaveQueue(const AdmissionTicket& ticket, Load& load)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Queued work that other tenants' tasks would still have to wait for when
+  // `cost` more of this load is done.
+  double CostBehind(const Load& load, double cost) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   double EstimatedSeconds(double cost) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckRoom(const TaskFacts& task) const
+  absl::Status CheckRoom(const TaskFacts& task, const Load& load) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckShare(const TaskFacts& task, const Load& load) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckNotDraining() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckDeadline(const TaskFacts& task, TimePoint now) const
+  absl::Status CheckDeadline(const TaskFacts& task, const Load& load,
+                             TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Publish() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Publish(Tenant* tenant, const Load& load) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const AdmissionLimits limits_;
   EngineMetrics& metrics_;
@@ -102,6 +133,7 @@ class Admission {
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // Work that is queued or running and not yet done.
   double pending_cost_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Load> loads_ ABSL_GUARDED_BY(mutex_);  // By tenant's number.
   // Work and time of the workers lately, older ones weighing less: their
   // quotient is the rate, in which a slow first item counts for what it was.
   double recent_cost_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -2,20 +2,17 @@
 // they are; a batch is whatever queued up while the workers were busy, so an
 // idle worker never waits for company unless max_batch_delay asks it to.
 //
-// Order: a task's rank is the time it was enqueued plus a head start that
-// depends on its priority, earliest first. Waiting improves a task's rank
-// against newcomers, so nothing starves: a LOW task is overtaken only by tasks
-// that come within kLowDelay of it.
+// Order: fair between tenants, by rank within one (fair_queue.h). A batch mixes
+// tenants.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <list>
 #include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "core/batching/fair_queue.h"
 #include "core/batching/task.h"
 
 namespace attn {
@@ -39,9 +36,6 @@ struct Batch {
 // Thread-safe. Holds no clock: every call is told the time.
 class BatchScheduler {
  public:
-  static constexpr Duration kNormalDelay = std::chrono::milliseconds(100);
-  static constexpr Duration kLowDelay = std::chrono::milliseconds(1100);
-
   explicit BatchScheduler(const BatchLimits& limits);
 
   // Appends the task. REQUIRES: it is in no queue.
@@ -68,25 +62,15 @@ class BatchScheduler {
   int64_t size() const;
 
  private:
-  static constexpr size_t kNumPriorities = 3;
-  using Queue = std::list<TaskPtr>;
-
   std::optional<TimePoint> ReadyTimeLocked() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<ClosedBy> CloseReason(TimePoint now) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The queue whose front ranks first; null if all are empty.
-  Queue* NextQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  TaskPtr Take(Queue& queue, Queue::iterator place)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const BatchLimits limits_;
 
   mutable absl::Mutex mutex_;
-  // One queue a priority, each in order of arrival; kHigh first.
-  std::array<Queue, kNumPriorities> queues_ ABSL_GUARDED_BY(mutex_);
-  Queue spare_ ABSL_GUARDED_BY(mutex_);  // Nodes to reuse.
-  int64_t size_ ABSL_GUARDED_BY(mutex_) = 0;
+  FairQueue queue_ ABSL_GUARDED_BY(mutex_);
   bool is_draining_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -10,6 +10,7 @@
 #include "absl/container/inlined_vector.h"
 #include "core/base/clock.h"
 #include "core/metrics/engine_metrics.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -31,6 +32,15 @@ struct TaskFacts {
   double cost = 0;
   int64_t num_query_tokens = 0;
   TaskKind kind = TaskKind::kPrefill;
+  // Whose it is, who must outlive it; null: everybody's, without bounds.
+  Tenant* tenant = nullptr;
+
+  int64_t tenant_number() const {
+    return tenant == nullptr ? 0 : tenant->number();
+  }
+  double weight() const {
+    return tenant == nullptr ? 1 : tenant->limits().weight;
+  }
 };
 
 class Task;
@@ -53,7 +63,7 @@ class Task {
   TimePoint enqueue_time() const { return enqueue_time_; }
 
  private:
-  friend class BatchScheduler;
+  friend class FairQueue;
 
   const TaskFacts facts_;
   TimePoint enqueue_time_{};

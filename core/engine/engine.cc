@@ -24,7 +24,8 @@ TaskFacts FactsOf(const AttentionPlan& plan, const SubmitOptions& options) {
           .cost = EstimateCost(plan),
           .num_query_tokens = g.q_len == 0 ? 0 : g.batch_size * g.q_len,
           .kind = g.q_len <= kMaxDecodeQueryLength ? TaskKind::kDecode
-                                                   : TaskKind::kPrefill};
+                                                   : TaskKind::kPrefill,
+          .tenant = options.tenant};
 }
 
 absl::Status StatusOf(Outcome outcome) {

@@ -50,6 +50,8 @@ struct EngineOptions {
 struct SubmitOptions {
   Priority priority = Priority::kNormal;
   TimePoint deadline = kNoDeadline;
+  // Whose request it is, who must outlive its task; null: everybody's.
+  Tenant* tenant = nullptr;
 };
 
 // Thread-safe.

@@ -80,8 +80,10 @@ absl::StatusOr<AttentionTaskPtr> PrepareSessionTask(
       ValidateSessionRequest(call.spec, LayerOf(call, append.start()),
                              request.limits));
   ATTN_RETURN_IF_ERROR(request.check_reply(plan));
+  SubmitOptions options = request.options;
+  options.tenant = &call.session.tenant();
   ATTN_ASSIGN_OR_RETURN(AttentionTaskPtr task,
-                        engine.Prepare(std::move(plan), request.options));
+                        engine.Prepare(std::move(plan), options));
   request.copy_inputs(*task);
   WriteAndCommit(call, task->plan().rope, task->cos(), task->sin(), append);
   task->Attach(layer->Snapshot());

@@ -33,7 +33,7 @@ struct SessionCall {
 // Appends the spec's key and value; params.rope turns the keys. `cos`, `sin`:
 // bytes of its tables, or null. All or nothing. Returns the layer's length.
 // Errors: INVALID_ARGUMENT; FAILED_PRECONDITION (SPEC_MISMATCH,
-// LENGTH_MISMATCH, MAX_LENGTH); RESOURCE_EXHAUSTED (KV_MEMORY).
+// LENGTH_MISMATCH, MAX_LENGTH); RESOURCE_EXHAUSTED (KV_MEMORY, QUOTA).
 absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
                                      const std::byte* sin);
 
@@ -49,7 +49,7 @@ struct TaskRequest {
 
 // Appends key and value, if there are any, and makes a task that attends to the
 // layer as it is then. A request that is refused has appended nothing. Errors:
-// as above, and Engine::Prepare's.
+// as above, and Engine::Prepare's. The task is the session's tenant's.
 absl::StatusOr<AttentionTaskPtr> PrepareSessionTask(Engine& engine,
                                                     SessionCall call,
                                                     const TaskRequest& request);

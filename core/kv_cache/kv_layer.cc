@@ -25,8 +25,12 @@ PagedKv KvSnapshot::View() const {
 }
 
 KvLayer::KvLayer(PagePool& pool, const KvFormat& format, int64_t window,
-                 int64_t max_length)
-    : pool_(pool), format_(format), window_(window), max_length_(max_length) {}
+                 int64_t max_length, Tenant* tenant)
+    : pool_(pool),
+      format_(format),
+      window_(window),
+      max_length_(max_length),
+      tenant_(tenant) {}
 
 KvLayer::~KvLayer() { DropLastPages(std::ssize(pages_)); }
 
@@ -77,7 +81,8 @@ absl::Status KvLayer::AddPages(KvAppend& append) {
   if (tail_tokens() > 0) ATTN_RETURN_IF_ERROR(AddTail(append));
   for (int64_t page = first + std::ssize(append.pages_); page < end; ++page) {
     const PageForm form = format_.FormOf((page + 1) * kPageTokens <= end_token);
-    ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(format_.BytesOf(form)));
+    ATTN_ASSIGN_OR_RETURN(PageRef ref,
+                          pool_.Allocate(format_.BytesOf(form), tenant_));
     append.pages_.push_back({std::move(ref), form});
   }
   return absl::OkStatus();
@@ -98,13 +103,14 @@ absl::Status KvLayer::AddTail(KvAppend& append) {
   const bool is_filled = tail_tokens() + append.num_tokens_ >= kPageTokens;
   if (!format_.packs_full_pages || !is_filled) return absl::OkStatus();
   ATTN_ASSIGN_OR_RETURN(append.packed_tail_,
-                        pool_.Allocate(format_.packed_page_bytes()));
+                        pool_.Allocate(format_.packed_page_bytes(), tenant_));
   return absl::OkStatus();
 }
 
 // Only places that this layer shows: others may be being written.
 absl::StatusOr<PageRef> KvLayer::CopyTail() const {
-  ATTN_ASSIGN_OR_RETURN(PageRef copy, pool_.Allocate(format_.page_bytes()));
+  ATTN_ASSIGN_OR_RETURN(PageRef copy,
+                        pool_.Allocate(format_.page_bytes(), tenant_));
   const TablePage& tail = pages_.back();
   CopyFirstTokens(format_, tail.ref.data(), tail.form, tail_tokens(),
                   copy.data());

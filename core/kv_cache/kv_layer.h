@@ -125,9 +125,10 @@ class KvAppend {
 // Thread-compatible: its session guards it.
 class KvLayer {
  public:
-  // Borrows the pool. `window`: tokens to keep, 0: all. `max_length`: tokens.
+  // Borrows the pool and the tenant, who pays for pages (null: nobody does).
+  // `window`: tokens to keep, 0: all. `max_length`: tokens.
   KvLayer(PagePool& pool, const KvFormat& format, int64_t window,
-          int64_t max_length);
+          int64_t max_length, Tenant* tenant = nullptr);
   ~KvLayer();
   KvLayer(const KvLayer&) = delete;
   KvLayer& operator=(const KvLayer&) = delete;
@@ -138,8 +139,8 @@ class KvLayer {
   // FAILED_PRECONDITION / LENGTH_MISMATCH (with the found length) when
   // expected_length is given and is not length(), unless the last append
   // started there and equals `key`; FAILED_PRECONDITION / MAX_LENGTH;
-  // RESOURCE_EXHAUSTED / KV_MEMORY. An append of no tokens is legal and leaves
-  // no trace. REQUIRES: key.num_tokens >= 0.
+  // RESOURCE_EXHAUSTED / KV_MEMORY or QUOTA. An append of no tokens is legal
+  // and leaves no trace. REQUIRES: key.num_tokens >= 0.
   absl::StatusOr<KvAppend> BeginAppend(const AppendKey& key,
                                        std::optional<int64_t> expected_length);
 
@@ -199,6 +200,7 @@ class KvLayer {
   const KvFormat format_;
   const int64_t window_;
   const int64_t max_length_;
+  Tenant* const tenant_;
 
   std::vector<TablePage> pages_;
   // Of pages_, for the next snapshot; null after they changed.

@@ -49,7 +49,7 @@ struct PagePool::State {
     return *static_cast<SizeClass*>(page.slab->owner)->state;
   }
 
-  absl::StatusOr<PageSlab::Taken> Take(int64_t page_bytes);
+  absl::StatusOr<PageSlab::Taken> Take(int64_t page_bytes, Tenant* tenant);
   void Return(KvPage* page);
 
  private:
@@ -63,12 +63,13 @@ struct PagePool::State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 };
 
-absl::StatusOr<PageSlab::Taken> PagePool::State::Take(int64_t page_bytes) {
+absl::StatusOr<PageSlab::Taken> PagePool::State::Take(int64_t page_bytes,
+                                                      Tenant* tenant) {
   absl::MutexLock lock(&mutex);
   ATTN_ASSIGN_OR_RETURN(PageSlab * slab, FindSlab(page_bytes));
   auto& size_class = *static_cast<SizeClass*>(slab->owner);
   const bool was_empty = slab->is_empty();
-  const PageSlab::Taken taken = slab->Take();
+  const PageSlab::Taken taken = slab->Take(tenant);
   if (was_empty) --num_empty;
   Slabs& from = was_empty ? size_class.empty : size_class.partial;
   Slabs& to = slab->is_full() ? size_class.full : size_class.partial;
@@ -83,6 +84,9 @@ void PagePool::State::Return(KvPage* page) {
   auto& size_class = *static_cast<SizeClass*>(slab.owner);
   Slabs& from = slab.is_full() ? size_class.full : size_class.partial;
   slab.Return(page);
+  if (Tenant* tenant = slab.TenantOf(*page)) {
+    tenant->ReturnKvBytes(slab.page_bytes());
+  }
   used_bytes.fetch_sub(slab.page_bytes(), std::memory_order_relaxed);
   Slabs& to = slab.is_empty() ? size_class.empty : size_class.partial;
   to.splice(to.begin(), from, slab.place);
@@ -155,9 +159,17 @@ PagePool::PagePool(int64_t max_bytes)
 
 PagePool::~PagePool() { ATTN_CHECK(used_bytes() == 0); }
 
-absl::StatusOr<PageRef> PagePool::Allocate(int64_t page_bytes) {
+absl::StatusOr<PageRef> PagePool::Allocate(int64_t page_bytes, Tenant* tenant) {
   ATTN_CHECK(page_bytes > 0 && page_bytes % kBufferAlignment == 0);
-  ATTN_ASSIGN_OR_RETURN(const PageSlab::Taken taken, state_->Take(page_bytes));
+  if (tenant != nullptr) {
+    ATTN_RETURN_IF_ERROR(tenant->TakeKvBytes(page_bytes));
+  }
+  const auto found = state_->Take(page_bytes, tenant);
+  if (!found.ok()) {
+    if (tenant != nullptr) tenant->ReturnKvBytes(page_bytes);
+    return found.status();
+  }
+  const PageSlab::Taken taken = *found;
   taken.page->counts.store(KvPage::kOneReference, std::memory_order_relaxed);
   PageRef page(taken.page);
   if (!taken.is_zero) {

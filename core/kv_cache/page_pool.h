@@ -5,7 +5,8 @@
 //
 // A page is counted: owners are the page tables that hold it, references are
 // owners and the snapshots that kernels still read. It is free when the last
-// reference is gone. A page with two owners or more is shared.
+// reference is gone. A page with two owners or more is shared. Whoever owns it,
+// it is in the ledger of the tenant that took it until it is free.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -66,10 +68,12 @@ class PagePool {
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
 
-  // A zeroed page with one reference and no owner. RESOURCE_EXHAUSTED /
-  // KV_MEMORY, with the numbers, when the budget has no room.
+  // A zeroed page with one reference and no owner, for a tenant (null: for
+  // nobody) who must outlive it. RESOURCE_EXHAUSTED, with the numbers: QUOTA
+  // when the tenant may have no more, KV_MEMORY when the budget has no room.
   // REQUIRES: page_bytes > 0, a multiple of 64.
-  absl::StatusOr<PageRef> Allocate(int64_t page_bytes);
+  absl::StatusOr<PageRef> Allocate(int64_t page_bytes,
+                                   Tenant* tenant = nullptr);
 
   int64_t max_bytes() const { return max_bytes_; }
   // Bytes of pages that are referred to; of those with two owners or more.

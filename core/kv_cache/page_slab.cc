@@ -57,23 +57,27 @@ PageSlab::PageSlab(AlignedBuffer memory, int64_t page_bytes, int64_t num_pages)
     : page_bytes_(page_bytes),
       num_pages_(num_pages),
       memory_(std::move(memory)),
-      pages_(std::make_unique<KvPage[]>(static_cast<size_t>(num_pages))) {
+      pages_(std::make_unique<KvPage[]>(static_cast<size_t>(num_pages))),
+      tenants_(static_cast<size_t>(num_pages)) {
   ATTN_CHECK(num_pages * page_bytes <= memory_.size_bytes());
   returned_.reserve(static_cast<size_t>(num_pages));
   for (int64_t i = 0; i < num_pages; ++i) pages_[i].slab = this;
 }
 
-PageSlab::Taken PageSlab::Take() {
+PageSlab::Taken PageSlab::Take(Tenant* tenant) {
   ATTN_CHECK(!is_full());
   ++num_taken_;
+  Taken taken;
   if (!returned_.empty()) {
-    KvPage* page = returned_.back();
+    taken.page = returned_.back();
     returned_.pop_back();
-    return {page, false};
+  } else {
+    taken.page = &pages_[num_fresh_++];
+    // Mapped memory starts as zero; touching it twice would cost twice.
+    taken.is_zero = memory_.size_bytes() >= kHugePageBytes;
   }
-  // Mapped memory starts as zero; touching it twice would cost twice.
-  const bool is_mapped = memory_.size_bytes() >= kHugePageBytes;
-  return {&pages_[num_fresh_++], is_mapped};
+  tenants_[static_cast<size_t>(IndexOf(*taken.page))] = tenant;
+  return taken;
 }
 
 void PageSlab::Return(KvPage* page) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/memory/aligned_buffer.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -53,9 +54,14 @@ class PageSlab {
     KvPage* page = nullptr;
     bool is_zero = false;  // Never used and fresh from the system.
   };
+  // `tenant`: who pays for the page until it is returned; may be null.
   // REQUIRES: not is_full().
-  Taken Take();
+  Taken Take(Tenant* tenant);
   void Return(KvPage* page);
+  // Null: nobody pays. REQUIRES: it is taken.
+  Tenant* TenantOf(const KvPage& page) const {
+    return tenants_[static_cast<size_t>(IndexOf(page))];
+  }
 
   std::byte* DataOf(const KvPage& page) const {
     return memory_.data() + IndexOf(page) * page_bytes_;
@@ -76,6 +82,8 @@ class PageSlab {
   const int64_t num_pages_;
   AlignedBuffer memory_;
   std::unique_ptr<KvPage[]> pages_;  // [num_pages]
+  // [num_pages] Apart from pages_, which forks touch by the thousand.
+  std::vector<Tenant*> tenants_;
   // Pages that were returned; those from num_fresh_ on were never taken.
   std::vector<KvPage*> returned_;
   int64_t num_fresh_ = 0;

@@ -26,8 +26,9 @@ absl::Status InLayer(int64_t layer, const absl::Status& status) {
 }  // namespace
 
 struct Session::Slot {
-  Slot(PagePool& pool, const KvFormat& format, const KvSpec& spec)
-      : layer(pool, format, spec.window, spec.max_length) {}
+  Slot(PagePool& pool, const KvFormat& format, const KvSpec& spec,
+       Tenant& tenant)
+      : layer(pool, format, spec.window, spec.max_length, &tenant) {}
 
   absl::Mutex mutex;
   KvLayer layer;  // Guarded by mutex, through LayerGuard.
@@ -48,9 +49,8 @@ Session::LayerGuard::~LayerGuard() ABSL_NO_THREAD_SAFETY_ANALYSIS {
 
 KvLayer& Session::LayerGuard::operator*() const { return slot_->layer; }
 
-Session::Session(std::string id, const KvSpec& spec, PagePool& pool,
-                 TimePoint now)
-    : id_(std::move(id)),
+Session::Session(Name name, const KvSpec& spec, PagePool& pool, TimePoint now)
+    : name_(std::move(name)),
       spec_(spec),
       format_(FormatOf(spec)),
       created_at_(now),
@@ -87,7 +87,7 @@ Session::LayerGuard Session::Lock(int64_t layer) {
     absl::MutexLock lock(&mutex_);
     std::unique_ptr<Slot>& place = slots_[layer];
     if (place == nullptr) {
-      place = std::make_unique<Slot>(pool_, format_, spec_);
+      place = std::make_unique<Slot>(pool_, format_, spec_, tenant());
     }
     slot = place.get();
   }
@@ -151,7 +151,7 @@ absl::Status Session::Truncate(int64_t length, std::optional<int64_t> layer) {
 }
 
 absl::Status Session::ForkFrom(Session& source, std::optional<int64_t> length) {
-  ATTN_CHECK(spec_ == source.spec_);
+  ATTN_CHECK(spec_ == source.spec_ && &tenant() == &source.tenant());
   const std::vector<LockedLayer> layers = source.LockAll();
   if (length.has_value()) {
     ATTN_RETURN_IF_ERROR(source.CheckAllKeep(*length, layers));

@@ -18,6 +18,7 @@
 #include "core/kv_cache/kv_layer.h"
 #include "core/kv_cache/page_pool.h"
 #include "core/kv_cache/session_spec.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -31,13 +32,19 @@ class Session {
   struct Slot;
 
  public:
-  // Borrows the pool. REQUIRES: a valid, resolved spec.
-  Session(std::string id, const KvSpec& spec, PagePool& pool, TimePoint now);
+  // No two sessions of one tenant share an id.
+  struct Name {
+    Tenant& tenant;
+    std::string id;
+  };
+  // Borrows the pool and the tenant. REQUIRES: a valid, resolved spec.
+  Session(Name name, const KvSpec& spec, PagePool& pool, TimePoint now);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const std::string& id() const { return id_; }
+  Tenant& tenant() const { return name_.tenant; }
+  const std::string& id() const { return name_.id; }
   const KvSpec& spec() const { return spec_; }  // Defaults resolved.
   const KvFormat& format() const { return format_; }
   TimePoint created_at() const { return created_at_; }
@@ -79,7 +86,8 @@ class Session {
 
   // Shares the first `length` tokens of every layer of `source` (absent: all
   // that each has) as they are at one moment. KvLayer::CheckKeeps's errors;
-  // then this session is of no use. REQUIRES: it is new, and of the same spec.
+  // then this session is of no use. REQUIRES: it is new, of the same spec and
+  // the same tenant.
   absl::Status ForkFrom(Session& source, std::optional<int64_t> length);
 
   // A layer that holds tokens, at one moment.
@@ -115,7 +123,7 @@ class Session {
                             const std::vector<LockedLayer>& layers) const;
   std::vector<std::pair<int64_t, Slot*>> Slots();
 
-  const std::string id_;
+  const Name name_;
   const KvSpec spec_;
   const KvFormat format_;
   const TimePoint created_at_;

@@ -1,5 +1,9 @@
-// All KV-cache sessions of a server: found by id, bounded in number, freed when
-// idle, and remembered for a while when gone, so that a client learns why.
+// All KV-cache sessions of a server: found by tenant and id, bounded in number,
+// freed when idle, and remembered for a while when gone, so that a client
+// learns why.
+//
+// A session belongs to a tenant. To others it does not exist, nor did it ever:
+// they are told what they would be told without it, and may use its id.
 //
 // A session expires when nobody used it for its idle_ttl; that is noticed by
 // the next call that meets it, by Sweep, and when room is needed. A session
@@ -12,6 +16,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,6 +31,7 @@
 #include "core/kv_cache/session_ends.h"
 #include "core/kv_cache/session_spec.h"
 #include "core/metrics/session_metrics.h"
+#include "core/tenant/tenant.h"
 
 namespace attn {
 
@@ -43,21 +50,23 @@ class SessionStore {
   SessionStore(const SessionLimits& limits, Dependencies dependencies);
 
   // `id` empty: "<boot id>-<128 random bits>". ALREADY_EXISTS / SESSION_EXISTS;
-  // RESOURCE_EXHAUSTED / QUOTA beyond max_sessions (idle ones that are past
-  // their time are freed first); INVALID_ARGUMENT for a bad id or spec.
-  absl::StatusOr<SessionPtr> Create(const std::string& id, const KvSpec& spec);
+  // RESOURCE_EXHAUSTED / QUOTA beyond max_sessions, the tenant's or the
+  // server's (idle ones that are past their time are freed first);
+  // INVALID_ARGUMENT for a bad id or spec. The tenant must outlive the session.
+  absl::StatusOr<SessionPtr> Create(Tenant& tenant, const std::string& id,
+                                    const KvSpec& spec);
 
-  // The session, used now. NOT_FOUND with SESSION_NEVER_EXISTED,
+  // The tenant's session, used now. NOT_FOUND with SESSION_NEVER_EXISTED,
   // SESSION_EXPIRED, SESSION_DELETED or SERVER_RESTARTED.
-  absl::StatusOr<SessionPtr> Use(const std::string& id);
+  absl::StatusOr<SessionPtr> Use(const Tenant& tenant, const std::string& id);
   // The same without prolonging its life.
-  absl::StatusOr<SessionPtr> Look(const std::string& id);
+  absl::StatusOr<SessionPtr> Look(const Tenant& tenant, const std::string& id);
 
   // A session of its own that shares the first `length` tokens of every layer
   // (absent: all that each has), as they are at one moment. All or nothing.
   // Create's and Use's errors, FAILED_PRECONDITION / LENGTH_MISMATCH when some
   // layer has fewer.
-  absl::StatusOr<SessionPtr> Fork(const std::string& source_id,
+  absl::StatusOr<SessionPtr> Fork(Tenant& tenant, const std::string& source_id,
                                   const std::string& id,
                                   std::optional<int64_t> length);
 
@@ -66,19 +75,22 @@ class SessionStore {
   absl::StatusOr<SessionPtr> Adopt(SessionPtr session);
   // A session that nobody finds until it is taken in. Create's errors, but for
   // those of the room.
-  absl::StatusOr<SessionPtr> Build(const std::string& id, const KvSpec& spec);
-  // Adopt, in place of a living session of that id.
+  absl::StatusOr<SessionPtr> Build(Tenant& tenant, const std::string& id,
+                                   const KvSpec& spec);
+  // Adopt, in place of a living session of that tenant and id.
   absl::Status Replace(SessionPtr session);
   // Deletes this very session; no effect if it is gone or was replaced.
   void End(const SessionPtr& session);
   // Whether Adopt would find room now; it may change its mind.
-  absl::Status CheckRoom(const std::string& id);
+  absl::Status CheckRoom(Tenant& tenant, const std::string& id);
 
   // Use's errors.
-  absl::Status Delete(const std::string& id);
+  absl::Status Delete(const Tenant& tenant, const std::string& id);
 
-  // Up to `page_size` sessions whose ids come after `after`, in order.
-  std::vector<SessionPtr> List(const std::string& after, int64_t page_size);
+  // Up to `page_size` of the tenant's sessions whose ids come after `after`, in
+  // order.
+  std::vector<SessionPtr> List(const Tenant& tenant, const std::string& after,
+                               int64_t page_size);
 
   // Frees what has been idle for too long; forgets old ends.
   void Sweep();
@@ -90,30 +102,41 @@ class SessionStore {
  private:
   // Sessions by the earliest time at which they can expire: using one prolongs
   // its life without touching this, so a time that comes is looked at again.
-  using Schedule = std::multimap<TimePoint, std::string>;
+  using Schedule = std::multimap<TimePoint, const Session*>;
   struct Entry {
     SessionPtr session;
     Schedule::iterator due;
   };
-  using Entries = std::map<std::string, Entry>;
+  // A tenant's sessions stand together, by id, which is the session's own.
+  struct Key {
+    int64_t tenant_number = 0;
+    std::string_view id;
+
+    friend bool operator<(const Key& a, const Key& b) {
+      return std::tie(a.tenant_number, a.id) < std::tie(b.tenant_number, b.id);
+    }
+  };
+  using Entries = std::map<Key, Entry>;
   // Closed sessions are freed, which may take milliseconds, without the lock.
   class Closed;
 
-  absl::StatusOr<SessionPtr> Find(const std::string& id, bool is_use);
+  static Key KeyOf(const Session& session) {
+    return {session.tenant().number(), session.id()};
+  }
+  absl::StatusOr<SessionPtr> Find(const Key& key, bool is_use);
   absl::StatusOr<SessionPtr> Insert(SessionPtr session);
   absl::StatusOr<SessionPtr> Insert(SessionPtr session, TimePoint now,
                                     Closed& closed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status FindRoom(const std::string& id, TimePoint now, Closed& closed)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status FindRoom(Tenant& tenant, const std::string& id, TimePoint now,
+                        Closed& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string IdOr(const std::string& id);
-  absl::Status WhyGone(const std::string& id, TimePoint now) const
+  absl::Status WhyGone(const Key& key, TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsExpired(const Entry& entry, TimePoint now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The session's entry, or the end; closes it if its time has come.
-  Entries::iterator FindAlive(const std::string& id, TimePoint now,
-                              Closed& closed)
+  Entries::iterator FindAlive(const Key& key, TimePoint now, Closed& closed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Entries::iterator Close(Entries::iterator it, SessionEnd end, TimePoint now,
                           Closed& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -128,7 +151,7 @@ class SessionStore {
   mutable absl::Mutex mutex_;
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   Schedule schedule_ ABSL_GUARDED_BY(mutex_);
-  SessionEnds ends_ ABSL_GUARDED_BY(mutex_);
+  SessionEnds ends_ ABSL_GUARDED_BY(mutex_);  // By NameOfEnd.
 };
 
 }  // namespace attn

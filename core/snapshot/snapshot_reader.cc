@@ -62,6 +62,7 @@ absl::Status SnapshotReader::StartPages() {
 absl::Status SnapshotReader::CheckBudget() const {
   const int64_t needed = contents_.kv_bytes();
   const int64_t left = pool_.max_bytes() - pool_.used_bytes();
+  ATTN_RETURN_IF_ERROR(tenant_.CheckKvBytes(needed));
   if (needed <= left) return absl::OkStatus();
   return MakeError(
       absl::StatusCode::kResourceExhausted, Reason::kKvMemory,
@@ -99,7 +100,7 @@ absl::StatusOr<std::byte*> SnapshotReader::CurrentPage() {
   std::vector<PageRef>& pages = pages_[cursor_->layer()];
   if (cursor_->page() == std::ssize(pages)) {
     const int64_t bytes = FormatOf(contents_.spec).BytesOf(cursor_->form());
-    ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(bytes));
+    ATTN_ASSIGN_OR_RETURN(PageRef ref, pool_.Allocate(bytes, &tenant_));
     pages.push_back(std::move(ref));
   }
   return pages[cursor_->page()].data();
@@ -111,7 +112,8 @@ absl::StatusOr<std::unique_ptr<Session>> SnapshotReader::Finish(
     return Damaged(
         absl::StrCat("ends too early, after ", received_bytes_, " bytes"));
   }
-  auto session = std::make_unique<Session>(id, contents_.spec, pool_, now);
+  auto session = std::make_unique<Session>(Session::Name{tenant_, id},
+                                           contents_.spec, pool_, now);
   for (int64_t i = 0; i < std::ssize(contents_.layers); ++i) {
     const LayerExtent& layer = contents_.layers[i];
     if (layer.length == 0) continue;  // Nothing to make a layer for.

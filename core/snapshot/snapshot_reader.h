@@ -24,14 +24,15 @@ namespace attn {
 // Thread-compatible.
 class SnapshotReader {
  public:
-  // Borrows the pool. `limits`: what a spec may ask for.
-  SnapshotReader(PagePool& pool, const SessionLimits& limits)
-      : pool_(pool), limits_(limits) {}
+  // Borrows the pool and the tenant, whose the session will be and who pays for
+  // its pages from the first on. `limits`: what a spec may ask for.
+  SnapshotReader(PagePool& pool, const SessionLimits& limits, Tenant& tenant)
+      : pool_(pool), limits_(limits), tenant_(tenant) {}
 
   // Takes the next bytes. Errors, after which it is of no use: DATA_LOSS /
   // SNAPSHOT_DAMAGED; UNIMPLEMENTED / NOT_SERVED for another format;
   // INVALID_ARGUMENT for a spec that this server does not take;
-  // RESOURCE_EXHAUSTED / KV_MEMORY.
+  // RESOURCE_EXHAUSTED / KV_MEMORY or QUOTA.
   absl::Status Add(std::string_view bytes);
 
   // What the header says, once it was read; else null.
@@ -61,6 +62,7 @@ class SnapshotReader {
 
   PagePool& pool_;
   const SessionLimits limits_;
+  Tenant& tenant_;
 
   Part part_ = Part::kSize;
   // Size, head or checksums, as far as they are there, and their whole size.

@@ -1,21 +1,28 @@
 #include "server/access/doorkeeper.h"
 
+#include "core/base/status_macros.h"
 #include "server/access/call_credentials.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
 
-absl::StatusOr<Caller> Doorkeeper::Admit(
+absl::StatusOr<Tenant*> Doorkeeper::TenantOf(
+    const grpc::CallbackServerContext& call) const {
+  ATTN_ASSIGN_OR_RETURN(const Caller caller,
+                        access_.Admit(CredentialsOf(call), Role::kClient));
+  return tenants_.Find(caller.tenant);
+}
+
+absl::StatusOr<Tenant*> Doorkeeper::Admit(
     RpcMethod method, const grpc::CallbackServerContext& call) const {
-  absl::StatusOr<Caller> caller =
-      access_.Admit(CredentialsOf(call), Role::kClient);
-  if (caller.ok()) return caller;
+  absl::StatusOr<Tenant*> tenant = TenantOf(call);
+  if (tenant.ok()) return tenant;
   RpcRecorder recorder(books_.metrics, method, books_.clock);
-  recorder.Finish(static_cast<int>(caller.status().code()));
-  const auto message = caller.status().message();
-  books_.failure_log.Report(absl::StatusCodeToString(caller.status().code()),
+  recorder.Finish(static_cast<int>(tenant.status().code()));
+  const auto message = tenant.status().message();
+  books_.failure_log.Report(absl::StatusCodeToString(tenant.status().code()),
                             {message.data(), message.size()});
-  return caller;
+  return tenant;
 }
 
 }  // namespace attn

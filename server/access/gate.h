@@ -1,7 +1,7 @@
 // The only way from a handler to what it works with. A service holds a gate
 // instead of the context itself, and the gate hands the context out together
-// with the caller, to calls that were let in: a handler that forgets to ask
-// cannot be written.
+// with the caller's tenant, to calls that were let in: a handler that forgets
+// to ask cannot be written.
 #pragma once
 
 #include <utility>
@@ -27,15 +27,15 @@ class Gate {
   Gate(const Doorkeeper& doorkeeper, const Context& context)
       : doorkeeper_(doorkeeper), context_(context) {}
 
-  // The reactor that `handle(context, caller)` returns, or one that ends the
+  // The reactor that `handle(context, tenant)` returns, or one that ends the
   // call with why it was not let in. Nothing of the call but its credentials
   // has been looked at then.
   template <typename Reactor, typename Handler>
   Reactor* Enter(RpcMethod method, const grpc::CallbackServerContext& call,
                  Handler handle) const {
-    absl::StatusOr<Caller> caller = doorkeeper_.Admit(method, call);
-    if (caller.ok()) return handle(context_, *std::move(caller));
-    return new RefusedCall<Reactor>(ToGrpcStatus(caller.status()));
+    const absl::StatusOr<Tenant*> tenant = doorkeeper_.Admit(method, call);
+    if (tenant.ok()) return handle(context_, **tenant);
+    return new RefusedCall<Reactor>(ToGrpcStatus(tenant.status()));
   }
 
  private:

@@ -6,11 +6,10 @@
 
 namespace attn {
 
-InferCall::InferCall(const InferenceContext& context, Caller caller,
+InferCall::InferCall(const InferenceContext& context, Tenant& tenant,
                      grpc::CallbackServerContext& call,
                      grpc::ByteBuffer& response)
-    : UnaryCall(context.attend, RpcMethod::kModelInfer, std::move(caller),
-                call),
+    : UnaryCall(context.attend, RpcMethod::kModelInfer, tenant, call),
       inference_(context),
       response_(response),
       flow_(std::make_shared<AttendFlow>(context.attend, arrival())) {}

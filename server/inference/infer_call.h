@@ -11,7 +11,7 @@ namespace attn {
 
 class InferCall final : public UnaryCall {
  public:
-  InferCall(const InferenceContext& context, Caller caller,
+  InferCall(const InferenceContext& context, Tenant& tenant,
             grpc::CallbackServerContext& call, grpc::ByteBuffer& response);
 
   void Run(const grpc::ByteBuffer& request);

@@ -16,11 +16,12 @@ bool WantsStatus(const grpc::CallbackServerContext& call) {
 
 }  // namespace
 
-InferStreamCall::InferStreamCall(const InferenceContext& context, Caller caller,
+InferStreamCall::InferStreamCall(const InferenceContext& context,
+                                 Tenant& tenant,
                                  grpc::CallbackServerContext& call)
     : StreamCall(context.attend,
-                 {RpcMethod::kModelStreamInfer, Order::kAsTheyCame},
-                 std::move(caller), call),
+                 {RpcMethod::kModelStreamInfer, Order::kAsTheyCame}, tenant,
+                 call),
       inference_(context),
       ends_at_first_error_(WantsStatus(call)) {
   StartReading();

@@ -10,7 +10,7 @@ namespace attn {
 
 class InferStreamCall final : public StreamCall {
  public:
-  InferStreamCall(const InferenceContext& context, Caller caller,
+  InferStreamCall(const InferenceContext& context, Tenant& tenant,
                   grpc::CallbackServerContext& call);
 
  private:

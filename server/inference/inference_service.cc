@@ -37,7 +37,7 @@ InferenceService::Reactor* InferenceService::Answer(Call& call,
                                                     RpcMethod method,
                                                     const Handler& answer) {
   return gate_.Enter<Reactor>(
-      method, call, [&](const InferenceContext& context, const Caller&) {
+      method, call, [&](const InferenceContext& context, Tenant&) {
         const AttendContext& server = context.attend;
         RpcRecorder recorder(server.metrics, method, server.clock);
         CallTrace trace(server, method, call);
@@ -63,9 +63,8 @@ InferenceService::Reactor* InferenceService::ModelInfer(
     Call* call, const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
   return gate_.Enter<Reactor>(
       RpcMethod::kModelInfer, *call,
-      [&](const InferenceContext& context, Caller caller) {
-        auto* reactor =
-            new InferCall(context, std::move(caller), *call, *response);
+      [&](const InferenceContext& context, Tenant& tenant) {
+        auto* reactor = new InferCall(context, tenant, *call, *response);
         reactor->Run(*request);
         return reactor;
       });
@@ -74,8 +73,8 @@ InferenceService::Reactor* InferenceService::ModelInfer(
 InferenceService::Stream* InferenceService::ModelStreamInfer(Call* call) {
   return gate_.Enter<Stream>(
       RpcMethod::kModelStreamInfer, *call,
-      [&](const InferenceContext& context, Caller caller) {
-        return new InferStreamCall(context, std::move(caller), *call);
+      [&](const InferenceContext& context, Tenant& tenant) {
+        return new InferStreamCall(context, tenant, *call);
       });
 }
 

@@ -84,7 +84,8 @@ class Cascade {
     const auto own = test::MakeCase(Sized(8, 1, 64, 64));
     const SessionPtr root = Filled(prefix);
     for (uint64_t i = 0; i < 16; ++i) {
-      forks_.push_back(*runner_->store().Fork(root->id(), "", std::nullopt));
+      forks_.push_back(*runner_->store().Fork(runner_->tenant(), root->id(), "",
+                                              std::nullopt));
       alone_.push_back(Filled(prefix));
       for (const SessionPtr& session : {forks_.back(), alone_.back()}) {
         ATTN_CHECK(runner_->Append(*session, own, {}).ok());

@@ -22,8 +22,9 @@ constexpr int64_t kPoolBytes = int64_t{1} << 20;
 constexpr TimePoint kNow{std::chrono::hours(1)};
 
 absl::StatusOr<std::unique_ptr<Session>> Read(std::string_view bytes,
-                                              size_t fragment, PagePool& pool) {
-  SnapshotReader reader(pool, {});
+                                              size_t fragment, PagePool& pool,
+                                              Tenant& tenant) {
+  SnapshotReader reader(pool, {}, tenant);
   for (size_t at = 0; at < bytes.size(); at += fragment) {
     const absl::Status status = reader.Add(bytes.substr(at, fragment));
     if (!status.ok()) return status;
@@ -59,21 +60,22 @@ std::string Export(Session& session) {
 }
 
 void Check(std::string_view bytes, size_t fragment) {
+  Tenant tenant("fuzz", 1, {.max_kv_bytes = 2 * kPoolBytes});
   PagePool pool(kPoolBytes);
   {
-    const auto session = Read(bytes, fragment, pool);
+    const auto session = Read(bytes, fragment, pool, tenant);
     if (session.ok()) {
       // What was taken can be given and taken again.
       const std::string again = Export(**session);
       PagePool other(kPoolBytes);
-      const auto copy = Read(again, 1000, other);
+      const auto copy = Read(again, 1000, other, tenant);
       ATTN_CHECK(copy.ok());
       ATTN_CHECK(Export(**copy) == again);
     } else {
       ATTN_CHECK(ReasonOf(session.status()) != Reason::kNone);
     }
   }
-  ATTN_CHECK(pool.used_bytes() == 0);
+  ATTN_CHECK(pool.used_bytes() == 0 && tenant.kv_bytes() == 0);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // Random operations on SessionStore, its layers and the page pool together,
-// under a simulated clock and a small budget, against a model that is a map of
-// lists. A failure prints its seed; ATTN_TEST_SEED=<seed> runs that one alone.
+// under a simulated clock, a small budget and two tenants, against a model that
+// is a map of lists. A failure prints its seed; ATTN_TEST_SEED=<seed> runs that
+// one alone.
 #include "tests/model/kv_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -12,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/error.h"
 #include "core/kv_cache/session_store.h"
 #include "gtest/gtest.h"
@@ -27,6 +30,7 @@ namespace {
 using std::chrono::minutes;
 
 constexpr int64_t kMaxSessions = 6;
+constexpr int kTenants = 2;
 constexpr int64_t kMaxLength = 400;
 
 // The system under test beside its model.
@@ -35,6 +39,8 @@ class Simulation {
   explicit Simulation(uint64_t seed)
       : random_(seed),
         has_int8_(seed % 2 == 0),
+        tenants_{Tenant("a", 0, {}),
+                 Tenant("b", 1, RandomTenantLimits(random_))},
         pool_(PoolBytes()),
         store_(Limits(),
                {pool_, clock_, metrics_, [this] { return random_.Next(); }}) {}
@@ -48,7 +54,7 @@ class Simulation {
     Finish();
   }
 
-  int64_t num_refused_for_memory() const { return num_refused_; }
+  const Refusals& refusals() const { return refusals_; }
 
  private:
   static SessionLimits Limits() {
@@ -78,7 +84,11 @@ class Simulation {
     clock_.Advance(minutes(random_.Between(1, 10)));
   }
 
-  std::string RandomId() { return std::string(1, "abcdefghij"[Pick(10)]); }
+  // Both tenants use the same ids.
+  std::string RandomName() {
+    return absl::StrCat(Pick(kTenants), std::string(1, "abcdefgh"[Pick(8)]));
+  }
+  Tenant& TenantOf(const std::string& name) { return tenants_[name[0] - '0']; }
   int64_t Pick(int64_t n) { return random_.Between(0, n - 1); }
 
   // Of the model's living sessions; null if the id has none.
@@ -89,7 +99,7 @@ class Simulation {
     // The store notices then or later.
     const TimePoint expired_at =
         it->second.last_used + *it->second.spec.idle_ttl;
-    ended_[id] = {Reason::kSessionExpired, expired_at};
+    ends_.Add(id, Reason::kSessionExpired, expired_at);
     model_.erase(it);
     return nullptr;
   }
@@ -98,27 +108,13 @@ class Simulation {
     for (const auto& [id, session] : model_) ids.push_back(id);
     for (const std::string& id : ids) Alive(id);
   }
-  // The reason is remembered for an hour, and no other is ever given.
-  void CheckWhyGone(const std::string& id, const absl::Status& status) {
-    EXPECT_TRUE(absl::IsNotFound(status)) << status;
-    const auto it = ended_.find(id);
-    const Reason found = ReasonOf(status);
-    const bool is_known =
-        it != ended_.end() && clock_.Now() - it->second.second < minutes(60);
-    if (is_known) {
-      EXPECT_EQ(found, it->second.first) << id;
-    } else if (found != Reason::kSessionNeverExisted) {
-      EXPECT_TRUE(it != ended_.end() && found == it->second.first) << id;
-    }
-  }
-
   // The session, used; checks that the store agrees.
   SessionPtr Use(const std::string& id) {
     SessionModel* model = Alive(id);
-    auto session = store_.Use(id);
+    auto session = store_.Use(TenantOf(id), IdOf(id));
     EXPECT_EQ(session.ok(), model != nullptr) << id << session.status();
     if (!session.ok()) {
-      CheckWhyGone(id, session.status());
+      EXPECT_EQ(ends_.Compare(id, session.status(), clock_.Now()), "");
       return nullptr;
     }
     if (model != nullptr) model->last_used = clock_.Now();
@@ -135,13 +131,14 @@ class Simulation {
     if (random_.Chance(0.5)) {
       spec.kv_dtype = has_int8_ ? KvDtype::kInt8 : KvDtype::kBF16;
     }
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     const bool is_new = Alive(id) == nullptr;
     ExpireAll();
-    const auto session = store_.Create(id, spec);
+    Tenant& tenant = TenantOf(id);
+    const auto session = store_.Create(tenant, IdOf(id), spec);
     if (!is_new) {
       EXPECT_EQ(ReasonOf(session.status()), Reason::kSessionExists);
-    } else if (std::ssize(model_) >= kMaxSessions) {
+    } else if (!HasRoom(tenant)) {
       EXPECT_EQ(ReasonOf(session.status()), Reason::kQuota);
     } else {
       ASSERT_TRUE(session.ok()) << session.status();
@@ -149,8 +146,20 @@ class Simulation {
     }
   }
 
+  // After ExpireAll.
+  bool HasRoom(const Tenant& tenant) const {
+    const int64_t max = tenant.limits().max_sessions;
+    return std::ssize(model_) < kMaxSessions &&
+           (max == 0 || NumSessions(tenant) < max);
+  }
+  int64_t NumSessions(const Tenant& tenant) const {
+    return std::count_if(model_.begin(), model_.end(), [&](const auto& item) {
+      return item.first[0] - '0' == tenant.number();
+    });
+  }
+
   void Append() {
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     const SessionPtr session = Use(id);
     if (session == nullptr) return;
     SessionModel& model = model_[id];
@@ -186,11 +195,7 @@ class Simulation {
       EXPECT_EQ(ReasonOf(append.status()), Reason::kMaxLength);
       return;
     }
-    if (!append.ok()) {
-      EXPECT_EQ(ReasonOf(append.status()), Reason::kKvMemory);
-      ++num_refused_;
-      return;
-    }
+    if (!append.ok()) return CheckRefusal(session, n, append.status());
     EXPECT_FALSE(append->is_repeat());
     EXPECT_EQ(append->start(), layer.length());
     const bool is_dropped = random_.Chance(0.1);
@@ -200,6 +205,21 @@ class Simulation {
     layer.last_start = layer.oldest_row = layer.length();
     layer.ids.insert(layer.ids.end(), ids.begin(), ids.end());
     layer.is_tail_packed = false;
+  }
+
+  void CheckRefusal(const Session& session, int64_t num_tokens,
+                    const absl::Status& status) {
+    if (ReasonOf(status) == Reason::kKvMemory) {
+      ++refusals_.for_memory;
+      return;
+    }
+    EXPECT_EQ(ReasonOf(status), Reason::kQuota) << status;
+    // A copy of the last page, its packed form, and a page for each 64 tokens.
+    const int64_t most =
+        (3 + num_tokens / kPageTokens) * session.format().page_bytes();
+    const Tenant& tenant = session.tenant();
+    EXPECT_GT(tenant.kv_bytes() + most, tenant.limits().max_kv_bytes);
+    ++refusals_.for_quota;
   }
 
   std::optional<int64_t> RandomLength() {
@@ -216,15 +236,17 @@ class Simulation {
   }
 
   void Fork() {
-    const std::string source = RandomId(), id = RandomId();
+    const std::string source = RandomName();
+    const std::string id = source.substr(0, 1) + IdOf(RandomName());
     const std::optional<int64_t> length = RandomLength();
     ExpireAll();
     SessionModel* model = Alive(source);
     const bool is_new = Alive(id) == nullptr;
-    const bool has_room = std::ssize(model_) < kMaxSessions;
+    Tenant& tenant = TenantOf(id);
+    const bool has_room = HasRoom(tenant);
     const bool fits =
         model != nullptr && (!length.has_value() || AllKeep(*model, *length));
-    const auto fork = store_.Fork(source, id, length);
+    const auto fork = store_.Fork(tenant, IdOf(source), IdOf(id), length);
     if (model != nullptr) model->last_used = clock_.Now();
     EXPECT_EQ(fork.ok(), fits && is_new && has_room) << fork.status();
     if (!fork.ok() || !fits) return;
@@ -237,7 +259,7 @@ class Simulation {
   }
 
   void Truncate() {
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     const SessionPtr session = Use(id);
     if (session == nullptr) return;
     SessionModel& model = model_[id];
@@ -259,40 +281,38 @@ class Simulation {
   }
 
   void Delete() {
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     const bool is_alive = Alive(id) != nullptr;
-    const absl::Status status = store_.Delete(id);
+    const absl::Status status = store_.Delete(TenantOf(id), IdOf(id));
     EXPECT_EQ(status.ok(), is_alive) << status;
     if (!is_alive) return;
     model_.erase(id);
-    ended_[id] = {Reason::kSessionDeleted, clock_.Now()};
-    CheckWhyGone(id, store_.Look(id).status());
+    ends_.Add(id, Reason::kSessionDeleted, clock_.Now());
+    EXPECT_EQ(ends_.Compare(id, store_.Look(TenantOf(id), IdOf(id)).status(),
+                            clock_.Now()),
+              "");
   }
 
   void HoldOrDropSnapshot() {
     if (!held_.empty() && random_.Chance(0.5)) {
-      CheckHeld(held_.front());
+      EXPECT_EQ(held_.front().Compare(), "");
       held_.pop_front();
       return;
     }
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     const SessionPtr session = Use(id);
     if (session == nullptr) return;
     SessionModel& model = model_[id];
     const int64_t number = Pick(model.spec.num_layers);
-    held_.emplace_back(session->Lock(number)->Snapshot(),
-                       model.layers[number].ids);
-  }
-
-  static void CheckHeld(const std::pair<KvSnapshot, TokenIds>& held) {
-    EXPECT_EQ(CompareWithIds(held.first, held.second), "");
+    held_.push_back({&TenantOf(id), session->Lock(number)->Snapshot(),
+                     model.layers[number].ids});
   }
 
   // Every layer against its model, and the sums of pages.
   void CheckBooks() {
-    const std::string id = RandomId();
+    const std::string id = RandomName();
     SessionModel* model = Alive(id);
-    const auto session = store_.Look(id);
+    const auto session = store_.Look(TenantOf(id), IdOf(id));
     EXPECT_EQ(session.ok(), model != nullptr) << id << " " << session.status();
     if (model == nullptr || !session.ok()) return;
     int64_t kv_bytes = 0;
@@ -306,37 +326,58 @@ class Simulation {
     EXPECT_EQ((*session)->MeasureUsage().kv_bytes, kv_bytes);
     EXPECT_LE(pool_.used_bytes(), pool_.slab_bytes());
     EXPECT_LE(pool_.slab_bytes(), pool_.max_bytes());
+    if (random_.Chance(0.1)) CheckLedgers();
+  }
+
+  // Every page in use is in the ledger of the tenant who can read it, once.
+  void CheckLedgers() {
+    ExpireAll();
+    store_.Sweep();
+    int64_t all_bytes = 0;
+    for (const Tenant& tenant : tenants_) {
+      EXPECT_EQ(tenant.kv_bytes(), ReadableBytes(store_, tenant, held_));
+      EXPECT_EQ(tenant.sessions(), NumSessions(tenant));
+      const int64_t max = tenant.limits().max_kv_bytes;
+      EXPECT_TRUE(max == 0 || tenant.kv_bytes() <= max) << tenant.kv_bytes();
+      all_bytes += tenant.kv_bytes();
+    }
+    EXPECT_EQ(pool_.used_bytes(), all_bytes);
   }
 
   void Finish() {
-    for (const auto& held : held_) CheckHeld(held);
+    for (const Held& held : held_) EXPECT_EQ(held.Compare(), "");
     held_.clear();
     clock_.Advance(minutes(60));
     store_.Sweep();
     EXPECT_EQ(store_.size(), 0);
     EXPECT_EQ(pool_.used_bytes(), 0);
     EXPECT_EQ(pool_.shared_bytes(), 0);
+    for (const Tenant& tenant : tenants_) {
+      EXPECT_EQ(tenant.sessions(), 0);
+      EXPECT_EQ(tenant.kv_bytes(), 0);
+    }
   }
 
   Random random_;
   const bool has_int8_;
   FakeClock clock_;
   RecordingSessionMetrics metrics_;
+  std::array<Tenant, kTenants> tenants_;
   PagePool pool_;
   SessionStore store_;
 
   std::map<std::string, SessionModel> model_;
-  std::map<std::string, std::pair<Reason, TimePoint>> ended_;
-  std::deque<std::pair<KvSnapshot, TokenIds>> held_;
+  EndsModel ends_;
+  std::deque<Held> held_;
   uint64_t next_id_ = 1;
-  int64_t num_refused_ = 0;
+  Refusals refusals_;
 };
 
-int64_t RunSeed(uint64_t seed) {
+Refusals RunSeed(uint64_t seed) {
   SCOPED_TRACE("replay with ATTN_TEST_SEED=" + std::to_string(seed));
   Simulation simulation(seed);
   simulation.Run(/*num_steps=*/2000);
-  return simulation.num_refused_for_memory();
+  return simulation.refusals();
 }
 
 TEST(KvModelTest, RandomOperationsFollowTheModel) {
@@ -344,12 +385,15 @@ TEST(KvModelTest, RandomOperationsFollowTheModel) {
     RunSeed(std::strtoull(seed, nullptr, 10));
     return;
   }
-  int64_t num_refused = 0;
+  Refusals all;
   for (int64_t seed = 1; seed <= Scaled(100, 10); ++seed) {
-    num_refused += RunSeed(static_cast<uint64_t>(seed));
+    const Refusals refusals = RunSeed(static_cast<uint64_t>(seed));
     if (HasFailure()) return;
+    all.for_memory += refusals.for_memory;
+    all.for_quota += refusals.for_quota;
   }
-  EXPECT_GT(num_refused, 100) << "the budget never ran out";
+  EXPECT_GT(all.for_memory, 100) << "the budget never ran out";
+  EXPECT_GT(all.for_quota, 100) << "the quota never ran out";
 }
 
 }  // namespace

@@ -42,6 +42,10 @@ class KvThreadsTest : public testing::Test {
     EXPECT_EQ(store_.size(), 0);
     EXPECT_EQ(pool_.used_bytes(), 0);
     EXPECT_EQ(pool_.shared_bytes(), 0);
+    for (const Tenant* tenant : {&bounded_, &free_}) {
+      EXPECT_EQ(tenant->sessions(), 0);
+      EXPECT_EQ(tenant->kv_bytes(), 0);
+    }
   }
 
   template <typename Work>
@@ -52,6 +56,9 @@ class KvThreadsTest : public testing::Test {
   }
 
   uint64_t bits_ = 0;
+  // One that meets its quotas and one that meets the pool's bound.
+  Tenant bounded_{"a", 1, {.max_kv_bytes = 100'000, .max_sessions = 5}};
+  Tenant free_{"b", 2, {}};
   // For slabs of both forms of pages.
   PagePool pool_{int64_t{5} << 20};
   FakeClock clock_;
@@ -64,27 +71,32 @@ class KvThreadsTest : public testing::Test {
 // whatever moment, can be checked by its length alone.
 class Worker {
  public:
-  Worker(SessionStore& store, FakeClock& clock, int number)
-      : store_(store), clock_(clock), random_(static_cast<uint64_t>(number)) {}
+  Worker(SessionStore& store, Tenant& tenant, FakeClock& clock, int number)
+      : store_(store),
+        tenant_(tenant),
+        clock_(clock),
+        random_(static_cast<uint64_t>(number)) {}
 
   void Step() {
     const std::string id(1, "abcdefgh"[random_.Between(0, 7)]);
     const double choice = random_.Uniform();
     if (choice < 0.05) {
-      store_.Create(id, random_.Chance(0.5) ? kSpec : kInt8Spec).IgnoreError();
+      store_.Create(tenant_, id, random_.Chance(0.5) ? kSpec : kInt8Spec)
+          .IgnoreError();
     } else if (choice < 0.10) {
-      store_.Delete(id).IgnoreError();
+      store_.Delete(tenant_, id).IgnoreError();
     } else if (choice < 0.15) {
       const std::string source(1, "abcdefgh"[random_.Between(0, 7)]);
-      store_.Fork(source, id, std::nullopt).IgnoreError();
+      store_.Fork(tenant_, source, id, std::nullopt).IgnoreError();
     } else if (choice < 0.17) {
       clock_.Advance(minutes(1));
       store_.Sweep();
     } else if (choice < 0.20) {
-      for (const SessionPtr& session : store_.List("", 4)) {
+      for (const SessionPtr& session : store_.List(tenant_, "", 4)) {
         EXPECT_EQ(session->MeasureUsage().layer_lengths.size(), 4u);
+        EXPECT_EQ(&session->tenant(), &tenant_);
       }
-    } else if (auto session = store_.Use(id); session.ok()) {
+    } else if (auto session = store_.Use(tenant_, id); session.ok()) {
       Work(**session);
     }
   }
@@ -106,7 +118,8 @@ class Worker {
         const TokenIds ids = IdsFrom(start, random_.Between(1, 80));
         const absl::Status status =
             AppendIds(*guard, session.format(), ids, start);
-        EXPECT_TRUE(status.ok() || ReasonOf(status) == Reason::kKvMemory)
+        EXPECT_TRUE(status.ok() || ReasonOf(status) == Reason::kKvMemory ||
+                    ReasonOf(status) == Reason::kQuota)
             << status;
       }
       snapshot = guard->Snapshot();
@@ -116,20 +129,22 @@ class Worker {
   }
 
   SessionStore& store_;
+  Tenant& tenant_;
   FakeClock& clock_;
   Random random_;
 };
 
 TEST_F(KvThreadsTest, SnapshotsHoldWhileOthersAppendForkAndDelete) {
   InThreads([this](int number) {
-    Worker worker(store_, clock_, number);
+    Worker worker(store_, number % 2 == 0 ? bounded_ : free_, clock_, number);
     for (int64_t i = 0; i < Scaled(3000, 300); ++i) worker.Step();
   });
+  EXPECT_GT(bounded_.usage().refused_kv_pages, 0) << "the quota never ran out";
 }
 
 // The retry of an append races with its first try: it is applied once.
 TEST_F(KvThreadsTest, AppendThatSixteenThreadsRepeatIsAppliedOnce) {
-  const auto session = store_.Create("a", kSpec);
+  const auto session = store_.Create(free_, "a", kSpec);
   ASSERT_TRUE(session.ok());
   std::atomic<int64_t> num_applied = 0;
   for (int64_t round = 0; round < 50; ++round) {

@@ -41,7 +41,8 @@ class CascadeTest : public testing::Test {
   }
 
   SessionPtr Fork() {
-    auto fork = runner_.store().Fork(root_->id(), "", std::nullopt);
+    auto fork =
+        runner_.store().Fork(runner_.tenant(), root_->id(), "", std::nullopt);
     EXPECT_TRUE(fork.ok()) << fork.status();
     return *fork;
   }

@@ -116,7 +116,7 @@ TEST(SessionPropertyTest, ForksAndTruncationsAnswerAsTheirOwnTokens) {
   const AttentionCase whole = DecoderCase(150, 11);
   const SessionPtr session = runner.Create(whole);
   ASSERT_TRUE(runner.Append(*session, CutTokens(whole, 0, 100), {}).ok());
-  const auto fork = runner.store().Fork(session->id(), "", 90);
+  const auto fork = runner.store().Fork(runner.tenant(), session->id(), "", 90);
   ASSERT_TRUE(fork.ok()) << fork.status();
   const AttentionOutputs expected = runner.engine().RunOne(whole);
   // Both go on from token 90 with different tokens; neither sees the other.
@@ -209,11 +209,13 @@ TEST(SessionPropertyTest, EverythingIsGivenBack) {
   {
     const SessionPtr session = runner.Create(whole);
     ASSERT_TRUE(runner.Attend(*session, whole, {}).ok());
-    ASSERT_TRUE(runner.store().Fork(session->id(), "f", std::nullopt).ok());
+    ASSERT_TRUE(runner.store()
+                    .Fork(runner.tenant(), session->id(), "f", std::nullopt)
+                    .ok());
     EXPECT_GT(runner.pool().shared_bytes(), 0);
-    ASSERT_TRUE(runner.store().Delete(session->id()).ok());
+    ASSERT_TRUE(runner.store().Delete(runner.tenant(), session->id()).ok());
   }
-  ASSERT_TRUE(runner.store().Delete("f").ok());
+  ASSERT_TRUE(runner.store().Delete(runner.tenant(), "f").ok());
   EXPECT_EQ(runner.pool().used_bytes(), 0);
   EXPECT_EQ(runner.pool().shared_bytes(), 0);
 }

@@ -52,12 +52,13 @@ SessionRunner::SessionRunner(int64_t max_bytes, int num_workers)
 SessionPtr SessionRunner::Create(const AttentionCase& c, KvDtype dtype,
                                  int64_t window, int64_t num_layers) {
   const Geometry& g = c.plan.geometry;
-  auto made = store_.Create("", {.num_layers = num_layers,
-                                 .num_kv_heads = g.num_kv_heads,
-                                 .head_dim = g.head_dim,
-                                 .value_head_dim = g.value_head_dim,
-                                 .kv_dtype = dtype,
-                                 .window = window});
+  auto made = store_.Create(tenant_, "",
+                            {.num_layers = num_layers,
+                             .num_kv_heads = g.num_kv_heads,
+                             .head_dim = g.head_dim,
+                             .value_head_dim = g.value_head_dim,
+                             .kv_dtype = dtype,
+                             .window = window});
   ATTN_CHECK(made.ok());
   return *made;
 }

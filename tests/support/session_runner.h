@@ -53,6 +53,7 @@ class SessionRunner {
                                  const Call& call);
 
   SessionStore& store() { return store_; }
+  Tenant& tenant() { return tenant_; }
   PagePool& pool() { return pool_; }
   EngineRunner& engine() { return engine_; }
 
@@ -63,6 +64,7 @@ class SessionRunner {
   SteadyClock clock_;
   NullSessionMetrics metrics_;
   uint64_t next_random_ = 1;
+  Tenant tenant_{"", 0, {}};
   PagePool pool_;
   SessionStore store_;
   EngineRunner engine_;

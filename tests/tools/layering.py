@@ -30,13 +30,14 @@ CORE_EDGES = {
     "base": set(),
     "memory": LEAVES,
     "metrics": LEAVES,
+    "tenant": LEAVES,
     "tensor": MIDDLE,
     "attention": UPPER,
-    "batching": UPPER,
+    "batching": UPPER | {"tenant"},
     "checkpoint": UPPER,
-    "kv_cache": UPPER,
-    "snapshot": UPPER | {"kv_cache"},
-    "engine": UPPER | {"attention", "batching", "kv_cache"},
+    "kv_cache": UPPER | {"tenant"},
+    "snapshot": UPPER | {"tenant", "kv_cache"},
+    "engine": UPPER | {"tenant", "attention", "batching", "kv_cache"},
 }
 
 # (who must not, what, except): shell patterns of files, includes and files.
@@ -116,6 +117,9 @@ SELF_TEST = [
     ("core/base/clock.h", '"core/memory/buffer_pool.h"', False),
     ("core/memory/buffer_pool.cc", '"core/metrics/engine_metrics.h"', False),
     ("core/attention/merge.cc", '"core/batching/batch.h"', False),
+    ("core/batching/batch.h", '"core/tenant/tenant.h"', True),
+    ("core/attention/merge.cc", '"core/tenant/tenant.h"', False),
+    ("core/tenant/tenant.h", '"core/metrics/engine_metrics.h"', False),
     ("core/batching/batch.h", '"core/attention/params.h"', False),
     ("core/kv_cache/session.h", '"core/attention/params.h"', False),
     ("core/attention/merge.cc", '"core/kv_cache/session.h"', False),

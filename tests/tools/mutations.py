@@ -162,11 +162,31 @@ TABLE = [Mutation(option, what, file, text, replacement) for option, what, file,
     ("int8", "values from the page's start", A + "paged_tiles.cc", "rows.codes += from.first * dim;", ""),
     ("int8", "packed page written in place", "core/kv_cache/kv_layer.cc", "tail.form == PageForm::kFloat && ", ""),
     ("int8", "open page stays", "core/kv_cache/kv_layer.cc", "if (!append.packed_tail_.is_null()) PackTail(append);", ""),
+    ("tenant", "weight ignored", "core/batching/fair_queue.cc", "facts.cost / facts.weight()", "facts.cost"),
+    ("tenant", "idle time banked", "core/batching/fair_queue.cc",
+     "lane.virtual_time = std::max(lane.virtual_time, virtual_time_);", ""),
+    ("tenant", "accounts never end", "core/batching/fair_queue.cc", "  virtual_time_ = latest_;", ""),
+    ("tenant", "late tasks are charged", "core/batching/batch_scheduler.cc", "queue_.DropNext()", "queue_.TakeNext()"),
+    ("tenant", "others' queue is waited for", "core/batching/admission.cc",
+     "wait -= EstimatedSeconds(CostBehind(load, 0));", ""),
+    ("tenant", "others' queue is before the deadline", "core/batching/admission.cc",
+     "needed -= EstimatedSeconds(CostBehind(load, task.cost));", ""),
+    ("tenant", "pages not given back", "core/kv_cache/page_pool.cc", "tenant->ReturnKvBytes(slab.page_bytes());", ""),
+    ("tenant", "full pool keeps the quota", "core/kv_cache/page_pool.cc",
+     "if (tenant != nullptr) tenant->ReturnKvBytes(page_bytes);", ""),
+    ("tenant", "packed pages are nobody's", "core/kv_cache/kv_layer.cc",
+     "pool_.Allocate(format_.packed_page_bytes(), tenant_)", "pool_.Allocate(format_.packed_page_bytes())"),
+    ("tenant", "ends are everybody's", "core/kv_cache/session_store.cc",
+     'absl::StrCat(tenant_number, "/", std::string(id))', "std::string(id)"),
+    ("tenant", "list goes on to the next", "core/kv_cache/session_store.cc",
+     "it->first.tenant_number == tenant.number()", "true"),
+    ("tenant", "quota of sessions ignored", "core/kv_cache/session_store.cc",
+     "ATTN_RETURN_IF_ERROR(tenant.CheckSessions());", ""),
 ]]
 
 # From the quickest to the slowest.
-PROGRAMS = ["unit/core/core_tensor_test", "unit/core/core_attention_test", "conformance/poison_test",
-            "unit/core/core_kv_cache_test", "properties/merge_test", "properties/packed_test", "properties/paged_test",
+PROGRAMS = ["unit/core/core_batching_test", "unit/core/core_tensor_test", "unit/core/core_attention_test", "conformance/poison_test",
+            "unit/core/core_kv_cache_test", "model/fair_queue_model_test", "model/kv_model_test", "properties/merge_test", "properties/packed_test", "properties/paged_test",
             "conformance/kernel_test"]
 TIMEOUT_SECONDS = 300
 

@@ -47,6 +47,12 @@ const std::vector<std::string> kFamilies{
     "attn_memory_bytes_limit",
     "attn_kv_shared_bytes",
     "attn_sessions_closed_total",
+    "attn_tenant_sessions",
+    "attn_tenant_kv_bytes",
+    "attn_tenant_queue_depth",
+    "attn_tenant_inflight_bytes",
+    "attn_tenant_admitted_tasks_total",
+    "attn_tenant_refused_total",
     "attn_pool_bytes",
     "attn_shared_memory_bytes",
     "attn_build_info",
@@ -67,6 +73,7 @@ class PrometheusMetricsTest : public testing::Test {
 
   int64_t pool_bytes_ = 4096;
   int64_t shared_memory_bytes_ = 0;
+  TenantTable tenants_{{.max_sessions = 1}, {{"search", {}}}};
   PrometheusMetrics metrics_{
       {.version = "1.2.3",
        .onednn = "2.6.3",
@@ -76,7 +83,8 @@ class PrometheusMetricsTest : public testing::Test {
        .sessions_limit = 7,
        .memory_bytes_limit = 5000,
        .pool_bytes = [this] { return pool_bytes_; },
-       .shared_memory_bytes = [this] { return shared_memory_bytes_; }}};
+       .shared_memory_bytes = [this] { return shared_memory_bytes_; },
+       .tenants = [this] { return tenants_.Usage(); }}};
 };
 
 TEST_F(PrometheusMetricsTest, HasEveryFamilyFromTheStart) {
@@ -99,6 +107,9 @@ TEST_F(PrometheusMetricsTest, HasEveryLabelValueFromTheStart) {
         "attn_refused_total{reason=\"NOT_SERVED\"}",
         "attn_queue_wait_seconds_count{kind=\"decode\"}",
         "attn_sessions_closed_total{reason=\"expired\"}",
+        "attn_tenant_kv_bytes{tenant=\"search\"}",
+        "attn_tenant_admitted_tasks_total{tenant=\"other\"}",
+        "attn_tenant_refused_total{bound=\"queue\",tenant=\"search\"}",
         "grpc_server_handled_total{grpc_code=\"ResourceExhausted\","
         "grpc_method=\"ImportSession\",grpc_service="
         "\"attn.v1.SessionService\",grpc_type=\"client_stream\"}",
@@ -125,6 +136,25 @@ TEST_F(PrometheusMetricsTest, AsksForThePoolAtEachScrape) {
   EXPECT_THAT(Sample("attn_pool_bytes"), Optional(8192));
   shared_memory_bytes_ = 100;
   EXPECT_THAT(Sample("attn_shared_memory_bytes"), Optional(100));
+}
+
+TEST_F(PrometheusMetricsTest, NamesTenantsThatTheOperatorNamed) {
+  (*tenants_.Find("search"))->AddSession();
+  Tenant& stranger = **tenants_.Find("stranger");
+  stranger.AddSession();
+  EXPECT_FALSE(stranger.CheckSessions().ok());
+  EXPECT_TRUE(stranger.TakeKvBytes(64).ok());
+  stranger.QueueChanged(3, 100);
+  const auto expect = [this](const std::string& series, double value) {
+    EXPECT_THAT(Sample(series), Optional(value)) << series;
+  };
+  expect("attn_tenant_sessions{tenant=\"search\"}", 1);
+  expect("attn_tenant_sessions{tenant=\"other\"}", 1);
+  expect("attn_tenant_kv_bytes{tenant=\"other\"}", 64);
+  expect("attn_tenant_queue_depth{tenant=\"other\"}", 3);
+  expect("attn_tenant_inflight_bytes{tenant=\"other\"}", 100);
+  expect("attn_tenant_refused_total{bound=\"sessions\",tenant=\"other\"}", 1);
+  EXPECT_EQ(Sample("attn_tenant_sessions{tenant=\"stranger\"}"), std::nullopt);
 }
 
 TEST_F(PrometheusMetricsTest, CountsTasksByOutcomeAndKind) {

@@ -77,5 +77,18 @@ TEST(UnitsTest, WritesTheLargestUnitThatFits) {
   EXPECT_EQ(FormatDuration(microseconds(1500)), "1500us");
 }
 
+TEST(UnitsTest, ReadsAndWritesShares) {
+  for (const char* text : {"off", "1%", "50%", "100%"}) {
+    EXPECT_EQ(FormatShare(*ParseShare(text)), text);
+  }
+  EXPECT_EQ(*ParseShare("off"), 0);
+  EXPECT_EQ(*ParseShare("75%"), 0.75);
+  for (const char* text : {"", "0%", "0", "101%", "50", "0.5", "5 %", "-5%"}) {
+    EXPECT_EQ(
+        ParseShare(text).status().message(),
+        "must be from 1% to 100%, or off; got \"" + std::string(text) + "\"");
+  }
+}
+
 }  // namespace
 }  // namespace attn

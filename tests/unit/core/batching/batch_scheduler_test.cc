@@ -188,7 +188,7 @@ TEST_F(BatchSchedulerTest, LowIsNotStarved) {
     if (Take() == Names{"low"}) break;
     clock_.Advance(milliseconds(10));
   }
-  EXPECT_EQ(clock_.Now() - start, BatchScheduler::kLowDelay + milliseconds(10));
+  EXPECT_EQ(clock_.Now() - start, FairQueue::kLowDelay + milliseconds(10));
 }
 
 TEST_F(BatchSchedulerTest, LateTasksGoToExpiredInstead) {
@@ -266,6 +266,20 @@ using BatchSchedulerDeathTest = BatchSchedulerTest;
 TEST_F(BatchSchedulerDeathTest, SchedulingTwiceIsABrokenPromise) {
   const TaskPtr task = Schedule("a");
   EXPECT_DEATH(scheduler_->Schedule(task, clock_.Now()), "CHECK failed");
+}
+
+TEST_F(BatchSchedulerTest, BatchMixesTenantsAndChargesNoneForWhatExpired) {
+  Configure({.max_batch_tasks = 3});
+  Tenant a("a", 1, {}), b("b", 2, {});
+  const TaskFacts late{.deadline = clock_.Now(), .cost = 10, .tenant = &a};
+  Schedule("late", late);
+  for (const char* name : {"a1", "a2"})
+    Schedule(name, {.cost = 1, .tenant = &a});
+  for (const char* name : {"b1", "b2"})
+    Schedule(name, {.cost = 1, .tenant = &b});
+  EXPECT_THAT(Take(), ElementsAre("a1", "b1", "a2"));
+  EXPECT_THAT(expired_, ElementsAre("late"));
+  EXPECT_THAT(Take(), ElementsAre("b2"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "core/kv_cache/session.h"
 #include "gtest/gtest.h"
+#include "tests/support/everybody.h"
 #include "tests/support/sizes.h"
 
 namespace attn {
@@ -46,11 +47,12 @@ TEST(KvCostTest, ForkOf32kTokensIn32Layers) {
   const int64_t num_layers = test::Scaled(32, 2);
   PagePool pool(int64_t{8} << 30);
   const KvSpec spec = SpecOf(num_layers, KvDtype::kBF16);
-  Session source("source", spec, pool, {});
+  Session source({test::Everybody(), "source"}, spec, pool, {});
   for (int64_t i = 0; i < num_layers; ++i) AppendUnwritten(source, i, 32768);
   std::vector<double> fork_ms, free_ms;
   for (int i = 0; i < 9; ++i) {
-    auto fork = std::make_unique<Session>("fork", spec, pool, TimePoint());
+    auto fork = std::make_unique<Session>(
+        Session::Name{test::Everybody(), "fork"}, spec, pool, TimePoint());
     fork_ms.push_back(Milliseconds(
         [&] { ASSERT_TRUE(fork->ForkFrom(source, std::nullopt).ok()); }));
     free_ms.push_back(Milliseconds([&] { fork.reset(); }));
@@ -107,7 +109,7 @@ TEST(KvCostTest, AppendOfEightHeadsOf128) {
        {KvDtype::kF32, KvDtype::kBF16, KvDtype::kF16, KvDtype::kInt8}) {
     PagePool pool(int64_t{1} << 30);
     const KvSpec spec = SpecOf(1, dtype);
-    Session session("id", spec, pool, {});
+    Session session({test::Everybody(), "id"}, spec, pool, {});
     const double bulk_us = BestAppendCost(session, 512);
     const double single_us = BestAppendCost(session, 1);
     std::printf("append to %s: %.2f us a token in 512s, %.2f us alone\n",

@@ -58,7 +58,7 @@ TEST(PageSlabTest, PagesAreApartAndComeBack) {
   KvPage* last = nullptr;
   for (int i = 0; i < 4; ++i) {
     ASSERT_FALSE(slab.is_full());
-    const PageSlab::Taken taken = slab.Take();
+    const PageSlab::Taken taken = slab.Take(nullptr);
     EXPECT_TRUE(taken.is_zero);
     last = taken.page;
     data.insert(slab.DataOf(*last));
@@ -67,14 +67,14 @@ TEST(PageSlabTest, PagesAreApartAndComeBack) {
   EXPECT_EQ(*data.rbegin() - *data.begin(), 1536 * kKiB);
   EXPECT_TRUE(slab.is_full());
   slab.Return(last);
-  const PageSlab::Taken again = slab.Take();
+  const PageSlab::Taken again = slab.Take(nullptr);
   EXPECT_EQ(again.page, last);
   EXPECT_FALSE(again.is_zero);
 }
 
 TEST(PageSlabTest, SmallMemoryIsNotTakenForZero) {
   PageSlab slab(*AlignedBuffer::Allocate(64 * kKiB), 32 * kKiB, 2);
-  EXPECT_FALSE(slab.Take().is_zero);
+  EXPECT_FALSE(slab.Take(nullptr).is_zero);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ class SessionTest : public testing::Test {
   std::unique_ptr<Session> NewSession(int64_t num_layers = 3) {
     KvSpec spec{.num_layers = num_layers, .num_kv_heads = 1, .head_dim = 4};
     spec = *ResolveSpec(spec, {});
-    return std::make_unique<Session>("id", spec, pool_, kStart);
+    return std::make_unique<Session>(Session::Name{tenant_, "id"}, spec, pool_,
+                                     kStart);
   }
   void Append(Session& session, int64_t layer, const TokenIds& ids) {
     const absl::Status status =
@@ -38,19 +39,21 @@ class SessionTest : public testing::Test {
     return CompareWithIds(session.Lock(layer)->Snapshot(), ids);
   }
 
+  Tenant tenant_{"", 0, {}};
   PagePool pool_{int64_t{64} << 20};
 };
 
 TEST_F(SessionTest, ExpiresAfterItsIdleTimeAndNotBeyondTheEndOfTime) {
   KvSpec spec = NewSession()->spec();
   spec.idle_ttl = std::chrono::seconds(5);
-  Session session("id", spec, pool_, kStart);
+  Session session({tenant_, "id"}, spec, pool_, kStart);
   EXPECT_EQ(session.expires_at(), kStart + std::chrono::seconds(5));
   session.MarkUsed(kStart + std::chrono::seconds(2));
   EXPECT_EQ(session.last_used_at(), kStart + std::chrono::seconds(2));
   EXPECT_EQ(session.expires_at(), kStart + std::chrono::seconds(7));
   spec.idle_ttl = Duration::max();
-  EXPECT_EQ(Session("id", spec, pool_, kStart).expires_at(), TimePoint::max());
+  EXPECT_EQ(Session({tenant_, "id"}, spec, pool_, kStart).expires_at(),
+            TimePoint::max());
 }
 
 TEST_F(SessionTest, LayersAreApart) {

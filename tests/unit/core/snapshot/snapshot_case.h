@@ -11,13 +11,15 @@
 #include "core/snapshot/snapshot_reader.h"
 #include "core/snapshot/snapshot_writer.h"
 #include "gtest/gtest.h"
+#include "tests/support/everybody.h"
 #include "tests/support/kv_tokens.h"
 
 namespace attn::test {
 
 inline std::unique_ptr<Session> MakeSession(const KvSpec& spec, PagePool& pool,
                                             const std::string& id = "source") {
-  return std::make_unique<Session>(id, *ResolveSpec(spec, {}), pool,
+  return std::make_unique<Session>(Session::Name{Everybody(), id},
+                                   *ResolveSpec(spec, {}), pool,
                                    TimePoint(std::chrono::hours(1)));
 }
 
@@ -42,8 +44,8 @@ inline std::string Export(Session& session) {
 // Fed in pieces of `cut` bytes.
 inline absl::StatusOr<std::unique_ptr<Session>> Import(
     std::string_view bytes, PagePool& pool, size_t cut = 1 << 20,
-    const SessionLimits& limits = {}) {
-  SnapshotReader reader(pool, limits);
+    const SessionLimits& limits = {}, Tenant& tenant = Everybody()) {
+  SnapshotReader reader(pool, limits, tenant);
   while (!bytes.empty()) {
     const absl::Status status = reader.Add(bytes.substr(0, cut));
     if (!status.ok()) return status;

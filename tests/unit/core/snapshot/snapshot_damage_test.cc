@@ -110,7 +110,7 @@ TEST_F(SnapshotDamageTest, BytesBehindTheEndAreRefused) {
 TEST_F(SnapshotDamageTest, DroppedReaderGivesItsPagesBack) {
   const std::string bytes = Small();
   {
-    SnapshotReader reader(pool_, {});
+    SnapshotReader reader(pool_, {}, test::Everybody());
     ASSERT_TRUE(reader.Add(bytes.substr(0, bytes.size() - 1)).ok());
     EXPECT_GT(pool_.used_bytes(), 0);
   }
@@ -191,10 +191,34 @@ TEST_F(SnapshotDamageTest, ChecksumsNameThePieceOfPages) {
   ExpectDamaged(bytes, "the checksum of MiB 0 of its pages is wrong");
 }
 
+TEST_F(SnapshotDamageTest, QuotaIsCheckedBeforeTheFirstPage) {
+  Tenant tenant("t", 1, {.max_kv_bytes = 512});
+  const std::string bytes = Small();
+  SnapshotReader reader(pool_, {}, tenant);
+  const size_t json_bytes = *ParseHeaderSize(bytes.substr(0, 8));
+  const absl::Status status = reader.Add(bytes.substr(0, 16 + json_bytes));
+  EXPECT_EQ(ReasonOf(status), Reason::kQuota) << status;
+  EXPECT_EQ(status.message(),
+            "KV memory of tenant t must be at most 512 bytes; 0 are in use, "
+            "and 768 more do not fit");
+  EXPECT_EQ(tenant.kv_bytes(), 0);
+}
+
+TEST_F(SnapshotDamageTest, ImportedPagesAreTheTenants) {
+  Tenant tenant("t", 1, {.max_kv_bytes = 768});
+  {
+    const auto copy = Import(Small(), pool_, 100, {}, tenant);
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    EXPECT_EQ(&(*copy)->tenant(), &tenant);
+    EXPECT_EQ(tenant.kv_bytes(), 768);
+  }
+  EXPECT_EQ(tenant.kv_bytes(), 0);
+}
+
 TEST_F(SnapshotDamageTest, BudgetIsCheckedBeforeTheFirstPage) {
   PagePool tiny(512);
   const std::string bytes = Small();
-  SnapshotReader reader(tiny, {});
+  SnapshotReader reader(tiny, {}, test::Everybody());
   const size_t json_bytes = *ParseHeaderSize(bytes.substr(0, 8));
   const absl::Status status = reader.Add(bytes.substr(0, 16 + json_bytes));
   EXPECT_EQ(ReasonOf(status), Reason::kKvMemory) << status;
