@@ -16,10 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Deeper than any config.json, and no danger to a parser that recurses when a
-// value is destroyed.
-constexpr int kMaxDepth = 16;
-
 constexpr std::array<std::pair<std::string_view, ModelFamily>, 6> kFamilies = {
     {{"llama", ModelFamily::kLlama},
      {"mistral", ModelFamily::kLlama},
@@ -27,21 +23,6 @@ constexpr std::array<std::pair<std::string_view, ModelFamily>, 6> kFamilies = {
      {"qwen3", ModelFamily::kLlama},
      {"bert", ModelFamily::kBert},
      {"gpt2", ModelFamily::kGpt2}}};
-
-absl::StatusOr<Json> ParseObject(std::string_view text) {
-  bool is_deep = false;
-  const auto watch = [&is_deep](int depth, Json::parse_event_t, Json&) {
-    is_deep |= depth > kMaxDepth;
-    return !is_deep;
-  };
-  Json json = Json::parse(text.begin(), text.end(), watch,
-                          /*allow_exceptions=*/false);
-  if (is_deep || json.is_discarded() || !json.is_object()) {
-    return absl::InvalidArgumentError(
-        "the configuration must be a JSON object; got something else");
-  }
-  return json;
-}
 
 absl::StatusOr<ModelFamily> FamilyOf(const std::string& model_type) {
   for (const auto& [name, family] : kFamilies) {
@@ -233,7 +214,7 @@ absl::Status ReadFamily(ConfigFields& fields, ModelConfig& config) {
 }  // namespace
 
 absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json) {
-  ATTN_ASSIGN_OR_RETURN(const Json object, ParseObject(json));
+  ATTN_ASSIGN_OR_RETURN(const Json object, ParseJsonObject(json));
   ConfigFields fields(object, "");
   ModelConfig config{.model_type = fields.Text("model_type")};
   ATTN_RETURN_IF_ERROR(fields.status());
