@@ -57,6 +57,11 @@ def rate_by(counter: str, label: str) -> str:
     return f"sum by ({label}) (rate({counter}{{{HERE}}}[$__rate_interval]))"
 
 
+def sum_by(name: str, label: str) -> str:
+    """A gauge's sum for each value of a label."""
+    return f"sum by ({label}) ({name}{{{HERE}}})"
+
+
 def gauge(name: str) -> str:
     """A gauge, one line an instance."""
     return f"{name}{{{HERE}}}"
@@ -152,7 +157,20 @@ SATURATION = [
           {"{{instance}}": gauge("attn_draining"), "threads {{instance}}": gauge("process_threads")}),
 ]
 
-ROWS = {"Calls": RED, "Batching": BATCHING, "KV memory": KV_MEMORY, "Saturation": SATURATION}
+TENANTS = [
+    Panel("Tasks admitted, by tenant", "ops", {"{{tenant}}": rate_by("attn_tenant_admitted_tasks_total", "tenant")},
+          "other: everybody without an entry in --tenants.", is_stacked=True),
+    Panel("Refused for a tenant's own bound", "ops",
+          {"{{tenant}} {{bound}}": rate_by("attn_tenant_refused_total", "tenant, bound")}),
+    Panel("KV bytes, by tenant", "bytes", {"{{tenant}}": sum_by("attn_tenant_kv_bytes", "tenant")}, is_stacked=True),
+    Panel("Sessions, by tenant", "short", {"{{tenant}}": sum_by("attn_tenant_sessions", "tenant")}, is_stacked=True),
+    Panel("Queue, by tenant", "short", {"{{tenant}}": sum_by("attn_tenant_queue_depth", "tenant")}, is_stacked=True),
+    Panel("Bytes in flight, by tenant", "bytes", {"{{tenant}}": sum_by("attn_tenant_inflight_bytes", "tenant")},
+          is_stacked=True),
+]
+
+ROWS = {"Calls": RED, "Batching": BATCHING, "KV memory": KV_MEMORY, "Saturation": SATURATION,
+        "Tenants": TENANTS}
 
 
 def targets(panel: Panel) -> list[Json]:
