@@ -17,7 +17,7 @@ packages_for() {
       "libgmock-dev" ;;
     test) echo "git curl python3 binutils clang clang-tidy clang-format" \
       "shellcheck libbenchmark-dev libclang-rt-14-dev valgrind" \
-      "python3-grpcio python3-numpy python3-protobuf python3-pytest python3-yaml openssl" \
+      "python3-grpcio python3-numpy python3-protobuf python3-pytest python3-yaml openssl haproxy" \
       "python3-hpack python3-hyperframe" ;;
     browser) echo "chromium chromium-driver python3-selenium" ;;
     image) echo "buildah crun debootstrap" ;;

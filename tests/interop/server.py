@@ -10,16 +10,18 @@ READY_WITHIN_SECONDS = 60
 
 
 class Server:
-    """attnserve on a free port; a context manager. Its log is in `log`."""
+    """attnserve, on free ports unless others are given; a context manager. Its log
+    is in `log`."""
 
-    def __init__(self, binary: str, *flags: str) -> None:
+    def __init__(self, binary: str, *flags: str, grpc_address: str = "127.0.0.1:0",
+                 http_address: str = "127.0.0.1:0", drain_delay: str = "0s") -> None:
         self.log: list[str] = []
         self._ready = threading.Event()
         self._address = ""
         self._http_address = ""
         self._process = subprocess.Popen(
-            [binary, "--grpc-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0", "--drain-delay", "0s", *flags],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            [binary, "--grpc-address", grpc_address, "--http-address", http_address, "--drain-delay", drain_delay,
+             *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -50,6 +52,11 @@ class Server:
         """As address, of /metrics and its kin."""
         self.address()
         return self._http_address
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is dead."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self) -> int:
         """Its exit code after SIGTERM."""
