@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -25,9 +26,11 @@ std::string Field(const std::string& log, const std::string& key) {
 }
 
 std::vector<std::string> ServerCommand(const std::vector<std::string>& flags) {
-  std::vector<std::string> command = {ATTNSERVE_BINARY, "--grpc-address",
-                                      "127.0.0.1:0", "--http-address",
+  std::vector<std::string> command = {ATTNSERVE_BINARY, "--http-address",
                                       "127.0.0.1:0"};
+  if (std::find(flags.begin(), flags.end(), "--grpc-address") == flags.end()) {
+    command.insert(command.end(), {"--grpc-address", "127.0.0.1:0"});
+  }
   command.insert(command.end(), flags.begin(), flags.end());
   return command;
 }

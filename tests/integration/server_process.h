@@ -15,8 +15,9 @@ namespace attn::test {
 // Confined to the test's thread, but for the addresses.
 class ServerProcess {
  public:
-  // Starts attnserve with these flags beside its addresses and waits until it
-  // serves. Dies when it ends, or says nothing for 20 s, before it does.
+  // Starts attnserve with these flags beside its addresses (of which they may
+  // name --grpc-address) and waits until it serves. Dies when it ends, or says
+  // nothing for 20 s, before it does.
   explicit ServerProcess(const std::vector<std::string>& flags = {});
 
   const std::string& grpc_address() const { return grpc_address_; }

@@ -16,16 +16,18 @@ from attnserve.default_client import connect
 from attnserve.errors import AttnError
 from attnserve.functional import scaled_dot_product_attention
 from attnserve.merging import PartialAnswer, merge
+from attnserve.rendezvous import resolve_addresses
 from attnserve.request import AttendRequest, Rope
 from attnserve.response import AttendResponse, AttendResult, Timing, TopWeights
 from attnserve.session import Session
 from attnserve.session_state import SessionSpec, SessionState
+from attnserve.sharded_client import LostSession, ShardedClient
 from attnserve.split_context import SplitContext
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "PartialAnswer", "RetryPolicy", "Rope",
-    "Session", "SessionSpec", "SessionState", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect", "errors",
-    "merge", "scaled_dot_product_attention",
+    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "LostSession", "PartialAnswer",
+    "RetryPolicy", "Rope", "Session", "SessionSpec", "SessionState", "ShardedClient", "SplitContext", "Timing",
+    "Tls", "TopWeights", "aio", "connect", "errors", "merge", "resolve_addresses", "scaled_dot_product_attention",
 ]

@@ -160,6 +160,10 @@ class Client:
         NotFoundError for a service that it does not know."""
         return self._run(calls.check_health(service), options)
 
+    def _fork_id(self, source_session_id: str, session_id: str) -> str:  # pylint: disable=unused-argument
+        """What a fork is called; a ShardedClient's must be where its source is."""
+        return session_id
+
     def _run(self, call: Call[T], options: CallOptions) -> T:
         try:
             reply = self._connection.run(call, options)

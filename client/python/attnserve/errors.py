@@ -51,13 +51,16 @@ class AttnError(Exception):
         self.field_violations = details.field_violations
         self.retry_delay = details.retry_delay
         """Seconds after which another try may help; None: the server does not say."""
+        self.server = ""
+        """Which one, where the client is a ShardedClient's; "" for any other."""
 
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""
         fields = [f"\n  {violation.field}: {violation.description}" for violation in self.field_violations
                   if violation.field not in self.message]
         wait = f"\n  retry after {self.retry_delay:g} s" if self.retry_delay is not None else ""
-        return f"{self.code.name}{reason}: {self.message}{''.join(fields)}{wait}"
+        server = f"server {self.server}: " if self.server else ""
+        return f"{self.code.name}{reason}: {server}{self.message}{''.join(fields)}{wait}"
 
 
 class InvalidArgumentError(AttnError, ValueError):

@@ -82,7 +82,7 @@ class Session(SessionLengths):
     def fork(self, session_id: str = "", *, length: int | None = None, **options: Unpack[CallOptions]) -> Session:
         """A session that shares the first `length` tokens of every layer (None: all).
         Raises LengthMismatchError, AlreadyExistsError, NotFoundError."""
-        call = calls.fork_session(self.session_id, session_id, length)
+        call = calls.fork_session(self.session_id, self._client._fork_id(self.session_id, session_id), length)
         return Session(self._client, self._client._run(call, options), is_owned=True)
 
     def truncate(self, length: int, *, layer: int | None = None, **options: Unpack[CallOptions]) -> SessionState:
