@@ -16,7 +16,9 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "server/access/entrance.h"
 #include "server/access/gate.h"
+#include "server/access/tls_credentials.h"
 #include "server/attention_service.h"
 #include "server/connection_limits.h"
 #include "server/health_service.h"
@@ -80,9 +82,12 @@ class WiredServer final : public AttentionServer {
 
   absl::Status Listen() {
     CapSimdIsa(config_.max_isa);
-    ATTN_RETURN_IF_ERROR(ShareMemory());
     ATTN_RETURN_IF_ERROR(MakeTenants());
-    MakeEngine();
+    std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
+    MakeMetrics(*gemm);
+    ATTN_RETURN_IF_ERROR(OpenEntrance());
+    ATTN_RETURN_IF_ERROR(ShareMemory());
+    MakeEngine(std::move(gemm));
     ATTN_RETURN_IF_ERROR(ListenHttp());
     ATTN_RETURN_IF_ERROR(ListenGrpc());
     is_ready_ = true;
@@ -126,9 +131,11 @@ class WiredServer final : public AttentionServer {
         std::clamp(deadline - clock_.Now(), Duration{}, kLinger)));
   }
 
+  void MakeMetrics(const TileGemm& gemm);
+  absl::Status OpenEntrance();
   absl::Status ShareMemory();
   absl::Status MakeTenants();
-  void MakeEngine();
+  void MakeEngine(std::unique_ptr<TileGemm> gemm);
   void MakeSessions();
   absl::Status ListenHttp();
   absl::Status ListenGrpc();
@@ -142,7 +149,6 @@ class WiredServer final : public AttentionServer {
   const EngineOptions options_;
   SharedMemory shared_memory_;
   FailureLog failure_log_;
-  const Access access_{nullptr, /*asks_certificate=*/false};
   std::atomic<bool> is_ready_{false};
   std::string isa_;
   std::string library_;
@@ -150,9 +156,10 @@ class WiredServer final : public AttentionServer {
   std::string http_address_;
 
   // In the order in which they are made; each uses those above it.
-  std::unique_ptr<MemorySocket> memory_socket_;  // Null: none is shared.
   std::unique_ptr<TenantTable> tenants_;
   std::unique_ptr<PrometheusMetrics> metrics_;
+  std::unique_ptr<Entrance> entrance_;
+  std::unique_ptr<MemorySocket> memory_socket_;  // Null: none is shared.
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<SessionStore> store_;
   std::unique_ptr<SessionSweeper> sweeper_;
@@ -166,13 +173,19 @@ class WiredServer final : public AttentionServer {
   std::unique_ptr<InferenceService> inference_;
   std::unique_ptr<HealthService> health_;
   std::unique_ptr<HttpEndpoint> http_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> grpc_server_;
 };
 
 absl::Status WiredServer::ShareMemory() {
   if (config_.shared_memory_socket.empty()) return absl::OkStatus();
-  auto socket =
-      MemorySocket::Start(config_.shared_memory_socket, shared_memory_);
+  auto socket = MemorySocket::Start(
+      config_.shared_memory_socket, shared_memory_,
+      [this](const std::string& token) {
+        return entrance_
+            ->AdmitToken(AccessPoint::kSharedMemory, token, Role::kClient)
+            .status();
+      });
   if (!socket.ok()) {
     return absl::Status(
         socket.status().code(),
@@ -199,11 +212,10 @@ absl::Status WiredServer::MakeTenants() {
   return absl::OkStatus();
 }
 
-void WiredServer::MakeEngine() {
-  std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
-  library_ = gemm->Description();
-  isa_ = absl::StrCat(ChosenSimdIsa(), " (", library_, " ", gemm->ChosenIsa(),
-                      ")");
+void WiredServer::MakeMetrics(const TileGemm& gemm) {
+  library_ = gemm.Description();
+  isa_ =
+      absl::StrCat(ChosenSimdIsa(), " (", library_, " ", gemm.ChosenIsa(), ")");
   metrics_ = std::make_unique<PrometheusMetrics>(PrometheusMetrics::Options{
       .version = ServerVersion(),
       .onednn = library_,
@@ -215,7 +227,27 @@ void WiredServer::MakeEngine() {
       .pool_bytes = [this] { return engine_->pool().bytes(); },
       .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
       .sessions = [this] { return SessionsNow(); },
-      .tenants = [this] { return tenants_->Usage(); }});
+      .tenants = [this] { return tenants_->Usage(); },
+      .certificate_expiry_seconds =
+          [this] { return entrance_->certificate_expiry_seconds(); }});
+}
+
+absl::Status WiredServer::OpenEntrance() {
+  ATTN_ASSIGN_OR_RETURN(
+      entrance_, Entrance::Open({.tls_certificate = config_.tls_certificate,
+                                 .tls_key = config_.tls_key,
+                                 .tls_client_ca = config_.tls_client_ca,
+                                 .tokens = config_.token_file},
+                                config_.tls_reload_interval, log_, *metrics_));
+  if (entrance_->has_tls()) {
+    credentials_ = MakeTlsCredentials([this] { return entrance_->identity(); });
+  } else {
+    credentials_ = grpc::InsecureServerCredentials();
+  }
+  return absl::OkStatus();
+}
+
+void WiredServer::MakeEngine(std::unique_ptr<TileGemm> gemm) {
   MakeSessions();
   engine_ =
       std::make_unique<Engine>(options_, std::move(gemm), clock_, *metrics_);
@@ -231,7 +263,7 @@ void WiredServer::MakeEngine() {
                     .limits = {.max_reply_bytes = config_.max_reply_bytes},
                     .random = SystemRandom});
   doorkeeper_.emplace(
-      access_, *tenants_,
+      entrance_->access(), *tenants_,
       Doorkeeper::Books{
           .metrics = *metrics_, .failure_log = failure_log_, .clock = clock_});
   const Gate<AttendContext> gate(*doorkeeper_, *context_);
@@ -264,15 +296,22 @@ void WiredServer::MakeSessions() {
 }
 
 absl::Status WiredServer::ListenHttp() {
-  HttpHandlers handlers{.metrics = [this] { return metrics_->Render(); },
-                        .is_ready = [this] { return is_ready_.load(); },
-                        .statusz =
-                            [this](PageFormat format) {
-                              return format == PageFormat::kJson
-                                         ? RenderStatuszJson(Facts())
-                                         : RenderStatuszHtml(Facts());
-                            },
-                        .files = StatuszFiles()};
+  HttpHandlers handlers{
+      .admit =
+          [this](const auto& authorization) {
+            return entrance_
+                ->Admit(AccessPoint::kHttp, {.authorization = authorization},
+                        Role::kMonitor)
+                .status();
+          },
+      .metrics = [this] { return metrics_->Render(); },
+      .is_ready = [this] { return is_ready_.load(); },
+      .statusz =
+          [this](PageFormat format) {
+            return format == PageFormat::kJson ? RenderStatuszJson(Facts())
+                                               : RenderStatuszHtml(Facts());
+          },
+      .files = StatuszFiles()};
   ATTN_ASSIGN_OR_RETURN(
       http_, HttpEndpoint::Start(config_.http_address, std::move(handlers)));
   ATTN_ASSIGN_OR_RETURN(ListenAddress address,
@@ -290,8 +329,7 @@ absl::Status WiredServer::ListenGrpc() {
   }
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(FormatListenAddress(address),
-                           grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(FormatListenAddress(address), credentials_, &port);
   // A second server on the port would silently take half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   BoundConnections(config_, builder);

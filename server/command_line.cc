@@ -102,7 +102,7 @@ CLI::App* AddHealthcheck(CLI::App& app, RawFlags& raw) {
   healthcheck
       ->add_option("--address", raw.healthcheck_address,
                    Wrap("The server's gRPC address (the effective "
-                        "--grpc-address).",
+                        "--grpc-address; with TLS --http-address is asked).",
                         kHelpWidth))
       ->option_text("ADDRESS");
   healthcheck
@@ -228,8 +228,10 @@ absl::StatusOr<ServerConfig> Merge(GivenByName flags, const RawFlags& raw,
 absl::StatusOr<HealthcheckOptions> MakeHealthcheck(const RawFlags& raw,
                                                    const ServerConfig& config) {
   const bool is_given = !raw.healthcheck_address.empty();
-  const auto address = ParseListenAddress(is_given ? raw.healthcheck_address
-                                                   : config.grpc_address);
+  const bool is_http = !is_given && !config.tls_certificate.empty();
+  const auto address = ParseListenAddress(
+      is_given ? raw.healthcheck_address
+               : (is_http ? config.http_address : config.grpc_address));
   if (!address.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--address ", address.status().message()));
@@ -245,8 +247,8 @@ absl::StatusOr<HealthcheckOptions> MakeHealthcheck(const RawFlags& raw,
     return absl::InvalidArgumentError(
         absl::StrCat("--timeout ", timeout.status().message()));
   }
-  return HealthcheckOptions{FormatListenAddress(LoopbackOf(*address)),
-                            *timeout};
+  return HealthcheckOptions{FormatListenAddress(LoopbackOf(*address)), *timeout,
+                            is_http};
 }
 
 Invocation ShowText(std::string text) {

@@ -25,6 +25,8 @@ enum class Action {
 struct HealthcheckOptions {
   std::string address;  // HOST:PORT or unix:/path.
   Duration timeout = std::chrono::seconds(1);
+  // Ask /readyz: at a gRPC port with TLS a probe has no certificate to show.
+  bool is_http = false;
 };
 
 struct Invocation {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/status_macros.h"
 #include "server/absl_view.h"
 #include "server/listen_address.h"
 #include "server/settings.h"
@@ -17,6 +18,34 @@ int64_t RoundDownToMebibyte(int64_t bytes) {
   return std::max(bytes / kMebibyte, int64_t{1}) * kMebibyte;
 }
 
+absl::Status CheckCredentials(const ServerConfig& config) {
+  const bool has_key = !config.tls_key.empty();
+  const bool has_certificate = !config.tls_certificate.empty();
+  const bool has_tokens = !config.token_file.empty();
+  if (has_key != has_certificate) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--tls-certificate and --tls-key must be given together; got only ",
+        has_key ? "--tls-key" : "--tls-certificate"));
+  }
+  if (config.tls_client_ca.empty() && !has_tokens) return absl::OkStatus();
+  if (!config.tls_client_ca.empty() && !has_certificate) {
+    return absl::InvalidArgumentError(
+        "--tls-client-ca must come with --tls-certificate and --tls-key");
+  }
+  // gRPC's own service of that name asks for no token.
+  if (config.reflection && has_tokens) {
+    return absl::InvalidArgumentError(
+        "--reflection must be off with --token-file: it answers without a "
+        "token");
+  }
+  if (!config.shared_memory_socket.empty() && !has_tokens) {
+    return absl::InvalidArgumentError(
+        "--shared-memory-socket with --tls-client-ca must come with "
+        "--token-file: no certificate can be shown at the socket");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
@@ -29,6 +58,7 @@ ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
 }
 
 absl::Status CheckConfig(const ServerConfig& config) {
+  ATTN_RETURN_IF_ERROR(CheckCredentials(config));
   if (config.max_queue_bytes < config.max_request_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--max-queue-bytes must be at least --max-request-bytes, or the "

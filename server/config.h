@@ -47,6 +47,17 @@ struct ServerConfig {
   // together. Past it gRPC resets streams with ENHANCE_YOUR_CALM.
   int64_t grpc_memory_bytes = int64_t{2} << 30;
 
+  // PEM files; empty: off. The certificate and its key make gRPC speak TLS; the
+  // client CA makes it ask clients for a certificate of it.
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_client_ca;
+  // The bearer tokens that callers need (server/access/token_set.h); empty:
+  // none.
+  std::string token_file;
+  // How often these files are read again.
+  Duration tls_reload_interval = std::chrono::seconds(10);
+
   // Compute threads; 0 takes the CPUs that cgroup quota and cpuset give.
   int workers = 0;
   // Each worker on a CPU of its own; and how long it looks for work before it

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/http_endpoint_probe.h"
 
 namespace attn {
 
@@ -13,7 +14,20 @@ using grpc::health::v1::Health;
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-int RunHealthcheck(const HealthcheckOptions& options, std::ostream& out) {
+namespace {
+
+int AskHttp(const HealthcheckOptions& options, std::ostream& out) {
+  const auto status = ProbeHttp(options.address, "/readyz", options.timeout);
+  if (!status.ok()) {
+    out << options.address << " does not answer: " << status.status().message()
+        << "\n";
+    return 1;
+  }
+  out << options.address << " answers /readyz with " << *status << "\n";
+  return *status == 200 ? 0 : 1;
+}
+
+int AskGrpc(const HealthcheckOptions& options, std::ostream& out) {
   const auto stub = Health::NewStub(
       grpc::CreateChannel(options.address, grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
@@ -32,6 +46,12 @@ int RunHealthcheck(const HealthcheckOptions& options, std::ostream& out) {
   out << options.address << " is "
       << HealthCheckResponse::ServingStatus_Name(response.status()) << "\n";
   return response.status() == HealthCheckResponse::SERVING ? 0 : 1;
+}
+
+}  // namespace
+
+int RunHealthcheck(const HealthcheckOptions& options, std::ostream& out) {
+  return options.is_http ? AskHttp(options, out) : AskGrpc(options, out);
 }
 
 }  // namespace attn

@@ -7,8 +7,10 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 
@@ -47,6 +49,10 @@ std::string_view StatusText(int status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -71,6 +77,22 @@ Reply Readiness(const HttpHandlers& handlers) {
   return {503, kPlain, "draining\n"};
 }
 
+std::vector<std::string_view> Authorization(const mg_request_info& request) {
+  std::vector<std::string_view> values;
+  for (int i = 0; i < request.num_headers; ++i) {
+    const auto& header = request.http_headers[i];
+    if (absl::EqualsIgnoreCase(header.name, "authorization")) {
+      values.emplace_back(header.value);
+    }
+  }
+  return values;
+}
+
+Reply Refusal(const absl::Status& status) {
+  return {absl::IsUnauthenticated(status) ? 401 : 403, kPlain,
+          absl::StrCat(status.message(), "\n")};
+}
+
 Reply Answer(const HttpHandlers& handlers, const mg_request_info& request) {
   const std::string_view method = request.request_method;
   if (method != "GET" && method != "HEAD") {
@@ -79,9 +101,12 @@ Reply Answer(const HttpHandlers& handlers, const mg_request_info& request) {
   const std::string_view path = request.local_uri ? request.local_uri : "";
   const std::string_view query =
       request.query_string ? request.query_string : "";
-  if (path == "/metrics") return {200, kExposition, handlers.metrics()};
   if (path == "/livez") return {200, kPlain, "alive\n"};
   if (path == "/readyz") return Readiness(handlers);
+  // Nothing else is for everybody.
+  const absl::Status admitted = handlers.admit(Authorization(request));
+  if (!admitted.ok()) return Refusal(admitted);
+  if (path == "/metrics") return {200, kExposition, handlers.metrics()};
   if (path == "/statusz") return StatusPage(handlers, query);
   for (const HttpFile& file : handlers.files) {
     if (path == file.path) {
@@ -110,6 +135,7 @@ std::string Head(const Reply& reply) {
       "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff"
       "\r\nContent-Security-Policy: ",
       kContentPolicy, "\r\n", reply.status == 405 ? "Allow: GET, HEAD\r\n" : "",
+      reply.status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
       "Connection: close\r\n\r\n");
 }
 

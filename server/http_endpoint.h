@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/listen_address.h"
 
@@ -30,6 +31,10 @@ struct HttpFile {
 // All functions must be set and thread-safe, and stay callable until the
 // endpoint is gone. They must not throw.
 struct HttpHandlers {
+  // Whether a caller who sent these values of Authorization may see more than
+  // /livez and /readyz: OK, UNAUTHENTICATED (answered with 401) or another
+  // error (403). Its message is shown.
+  std::function<absl::Status(const std::vector<std::string_view>&)> admit;
   std::function<std::string()> metrics;  // Text exposition format 0.0.4.
   std::function<bool()> is_ready;        // False: /readyz answers 503.
   std::function<std::string(PageFormat)> statusz;

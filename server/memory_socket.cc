@@ -16,8 +16,8 @@
 namespace attn {
 namespace {
 
-// A RegionRequest has 11 at most.
-constexpr size_t kMaxPacketBytes = 256;
+// A RegionRequest has a number and a token of at most 4096 bytes.
+constexpr size_t kMaxPacketBytes = 4352;
 // While the process has no descriptor left for a client that knocks.
 constexpr absl::Duration kBreath = absl::Milliseconds(100);
 
@@ -31,22 +31,23 @@ v1::RegionGrant Refusal(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MemorySocket>> MemorySocket::Start(
-    const std::string& path, SharedMemory& memory) {
+    const std::string& path, SharedMemory& memory, Admit admit) {
   ATTN_ASSIGN_OR_RETURN(Descriptor listener, ListenForPackets(path));
   Descriptor stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.is_open()) {
     return absl::ErrnoToStatus(errno, "no descriptor to stop listening by");
   }
-  return std::unique_ptr<MemorySocket>(
-      new MemorySocket(path, std::move(listener), std::move(stop), memory));
+  return std::unique_ptr<MemorySocket>(new MemorySocket(
+      path, std::move(listener), std::move(stop), memory, std::move(admit)));
 }
 
 MemorySocket::MemorySocket(std::string path, Descriptor listener,
-                           Descriptor stop, SharedMemory& memory)
+                           Descriptor stop, SharedMemory& memory, Admit admit)
     : path_(std::move(path)),
       listener_(std::move(listener)),
       stop_(std::move(stop)),
       memory_(memory),
+      admit_(std::move(admit)),
       thread_([this] { Serve(); }) {}
 
 MemorySocket::~MemorySocket() {
@@ -104,7 +105,9 @@ bool MemorySocket::HandlePacket(Connection& connection) {
 bool MemorySocket::Answer(const std::string& request, Connection& connection) {
   v1::RegionRequest wanted;
   if (!wanted.ParseFromString(request)) return false;
-  const auto opened = memory_.Open(wanted.size());
+  const absl::Status admitted = admit_(wanted.token());
+  const absl::StatusOr<SharedMemory::Grant> opened =
+      admitted.ok() ? memory_.Open(wanted.size()) : admitted;
   if (!opened.ok()) {
     SendPacket(connection.socket, Refusal(opened.status()).SerializeAsString(),
                -1);

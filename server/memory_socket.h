@@ -3,6 +3,7 @@
 // connection.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -20,10 +21,14 @@ class MemorySocket {
   // More of them are hung up on.
   static constexpr size_t kMaxConnections = 256;
 
+  // Whether who sent this token, "" for none, may have memory. Called on the
+  // socket's thread.
+  using Admit = std::function<absl::Status(const std::string& token)>;
+
   // Listens at `path` on a thread of its own. Borrows `memory`, which must
   // outlive it. Errors: as ListenForPackets.
   static absl::StatusOr<std::unique_ptr<MemorySocket>> Start(
-      const std::string& path, SharedMemory& memory);
+      const std::string& path, SharedMemory& memory, Admit admit);
 
   // Hangs up on all clients and removes the file.
   ~MemorySocket();
@@ -37,7 +42,7 @@ class MemorySocket {
   };
 
   MemorySocket(std::string path, Descriptor listener, Descriptor stop,
-               SharedMemory& memory);
+               SharedMemory& memory, Admit admit);
 
   void Serve();
   void Accept();
@@ -50,6 +55,7 @@ class MemorySocket {
   const Descriptor listener_;
   const Descriptor stop_;
   SharedMemory& memory_;
+  const Admit admit_;
   std::vector<Connection> connections_;  // The thread's.
   std::thread thread_;
 };

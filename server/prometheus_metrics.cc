@@ -29,7 +29,8 @@ PrometheusMetrics::PrometheusMetrics(Options options)
       transfer_series_(AddTransferSeries(*registry_)),
       session_series_(
           AddSessionSeries(*registry_, {.kv_bytes = options_.kv_bytes_limit,
-                                        .sessions = options_.sessions_limit})) {
+                                        .sessions = options_.sessions_limit})),
+      access_series_(AddAccessSeries(*registry_)) {
   for (int i = 0; i < kNumRpcMethods; ++i) {
     rpc_series_[Index(i)] = AddRpcSeries(*registry_, static_cast<RpcMethod>(i));
   }
@@ -104,6 +105,16 @@ void PrometheusMetrics::SetDraining(bool draining) {
   draining_->Set(draining ? 1 : 0);
 }
 
+void PrometheusMetrics::AccessDenied(AccessPoint point, int grpc_code) {
+  constexpr int kPermissionDenied = 7;
+  access_series_.denied[Index(point)][grpc_code == kPermissionDenied ? 1 : 0]
+      ->Increment();
+}
+
+void PrometheusMetrics::CredentialsReloaded(CredentialFiles files, bool taken) {
+  access_series_.reloads[Index(files)][taken ? 0 : 1]->Increment();
+}
+
 void PrometheusMetrics::RpcStarted(RpcMethod method) {
   rpc_series_[Index(method)].started->Increment();
 }
@@ -137,6 +148,10 @@ std::string PrometheusMetrics::Render() const {
   if (options_.shared_memory_bytes) {
     shared_memory_bytes_->Set(
         static_cast<double>(options_.shared_memory_bytes()));
+  }
+  if (options_.certificate_expiry_seconds) {
+    access_series_.certificate_expiry_seconds->Set(
+        static_cast<double>(options_.certificate_expiry_seconds()));
   }
   if (options_.sessions) {
     const SessionTotals totals = options_.sessions();

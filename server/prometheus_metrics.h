@@ -14,7 +14,9 @@
 #include "core/metrics/engine_metrics.h"
 #include "core/metrics/session_metrics.h"
 #include "core/tenant/tenant_table.h"
+#include "server/access/access_point.h"
 #include "server/distribution.h"
+#include "server/prometheus_access_series.h"
 #include "server/prometheus_engine_series.h"
 #include "server/prometheus_rpc_series.h"
 #include "server/rpc_method.h"
@@ -83,6 +85,8 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     std::function<SessionTotals()> sessions = {};
     // The same of tenants.
     std::function<std::vector<TenantTable::Line>()> tenants = {};
+    // When the served certificate ends, in seconds since 1970; the same.
+    std::function<int64_t()> certificate_expiry_seconds = {};
     std::string proc_root = "/proc";
   };
 
@@ -103,6 +107,11 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   // attn_draining: 1 from the first SIGTERM on.
   void SetDraining(bool draining);
 
+  // Somebody was turned away for that code, UNAUTHENTICATED or
+  // PERMISSION_DENIED; a changed file of credentials was taken or not.
+  void AccessDenied(AccessPoint point, int grpc_code);
+  void CredentialsReloaded(CredentialFiles files, bool taken);
+
   // For RpcRecorder, and MessageReceived for AttendFlow: the time to decode a
   // request and copy its tensors.
   void RpcStarted(RpcMethod method);
@@ -122,6 +131,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   const EngineSeries engine_series_;
   const TransferSeries transfer_series_;
   const SessionSeries session_series_;
+  const AccessSeries access_series_;
   std::array<RpcSeries, kNumRpcMethods> rpc_series_;
   prometheus::Gauge* pool_bytes_ = nullptr;
   prometheus::Gauge* shared_memory_bytes_ = nullptr;

@@ -21,6 +21,7 @@ constexpr IntegerRange kMessageBytes{.min = 1, .max = kGiB};
 
 constexpr std::string_view kNetwork = "Network";
 constexpr std::string_view kConnections = "Connections";
+constexpr std::string_view kAccess = "Access (health and probes stay open)";
 constexpr std::string_view kCompute = "Compute";
 constexpr std::string_view kLimits = "Limits (past them: RESOURCE_EXHAUSTED)";
 constexpr std::string_view kBatching = "Batching";
@@ -102,6 +103,33 @@ void AddConnections(std::vector<Setting>& settings) {
        "resets calls. The default is 2GiB, or a quarter of the memory if that "
        "is less, but never less than twice --max-request-bytes."},
       &ServerConfig::grpc_memory_bytes, {.min = kMiB, .max = 1024 * kGiB}));
+}
+
+void AddAccess(std::vector<Setting>& settings) {
+  settings.push_back(
+      PathSetting({"tls-certificate", kAccess,
+                   "PEM file of the certificate chain that gRPC shows; with "
+                   "it and --tls-key gRPC speaks TLS only."},
+                  &ServerConfig::tls_certificate));
+  settings.push_back(PathSetting(
+      {"tls-key", kAccess, "PEM file of its private key, without passphrase."},
+      &ServerConfig::tls_key));
+  settings.push_back(
+      PathSetting({"tls-client-ca", kAccess,
+                   "PEM file of the CA whose certificates clients must show; "
+                   "without --token-file they name the tenants."},
+                  &ServerConfig::tls_client_ca));
+  settings.push_back(
+      PathSetting({"token-file", kAccess,
+                   "File of bearer tokens that callers need, over gRPC, HTTP "
+                   "and at the shared memory's socket: lines TENANT TOKEN "
+                   "[client|monitor]."},
+                  &ServerConfig::token_file));
+  settings.push_back(DurationSetting(
+      {"tls-reload-interval", kAccess,
+       "How often the four files are read again; new contents that make no "
+       "sense leave the old ones in place."},
+      &ServerConfig::tls_reload_interval, {milliseconds(10), hours(24)}));
 }
 
 void AddCompute(std::vector<Setting>& settings) {
@@ -239,6 +267,7 @@ std::vector<Setting> AllSettings() {
   std::vector<Setting> settings;
   AddNetwork(settings);
   AddConnections(settings);
+  AddAccess(settings);
   AddCompute(settings);
   AddLimits(settings);
   AddBatching(settings);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -33,6 +35,19 @@ struct RetryPolicy {
 // A gRPC channel argument by its name ("grpc.keepalive_time_ms").
 using ChannelArgument = std::pair<std::string, std::variant<int, std::string>>;
 
+// What a TLS connection rests on, as PEM texts.
+struct TlsOptions {
+  // Who is trusted to have signed the server's certificate. Empty: gRPC's own
+  // list.
+  std::string root_certificates = {};
+  // Who the client is, where the server asks for a certificate (mTLS): both or
+  // none.
+  std::string certificate_chain = {};
+  std::string private_key = {};
+  // The name in the server's certificate. Empty: that of the address.
+  std::string server_name = {};
+};
+
 struct ClientOptions {
   // "host:port", "unix:/path" or another gRPC target.
   std::string address = "127.0.0.1:8001";
@@ -44,6 +59,12 @@ struct ClientOptions {
   // For calls that set none. Infinite: no deadline, and a lost server is only
   // noticed by TCP.
   absl::Duration default_deadline = absl::Seconds(30);
+  // None: plain text.
+  std::optional<TlsOptions> tls = {};
+  // The bearer token of a call, asked at each one from its thread, so that it
+  // may change; an empty one is not sent. Not set: no token. Without tls it
+  // goes over the network for all to read.
+  std::function<std::string()> token = {};
   // Applied last; wins over what the client sets itself.
   std::vector<ChannelArgument> channel_arguments = {};
 };

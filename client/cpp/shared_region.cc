@@ -79,10 +79,9 @@ std::optional<Answer> Receive(const Descriptor& connection) {
 }
 
 absl::StatusOr<Answer> Ask(const std::string& socket_path,
-                           const Descriptor& connection, int64_t bytes,
+                           const Descriptor& connection,
+                           const pb::RegionRequest& request,
                            absl::Duration timeout) {
-  pb::RegionRequest request;
-  request.set_size(static_cast<uint64_t>(bytes));
   const std::string text = request.SerializeAsString();
   pollfd polled{connection.get(), POLLIN, 0};
   if (send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0 ||
@@ -100,7 +99,8 @@ absl::StatusOr<Answer> Ask(const std::string& socket_path,
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<SharedRegion>> SharedRegion::Open(
-    const std::string& socket_path, int64_t bytes, absl::Duration timeout) {
+    const std::string& socket_path, int64_t bytes, absl::Duration timeout,
+    const std::string& token) {
   if (bytes <= 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("bytes must be at least 1; got ", bytes));
@@ -109,7 +109,11 @@ absl::StatusOr<std::shared_ptr<SharedRegion>> SharedRegion::Open(
   if (!connection.ok()) {
     return connection.status();
   }
-  absl::StatusOr<Answer> answer = Ask(socket_path, *connection, bytes, timeout);
+  pb::RegionRequest request;
+  request.set_size(static_cast<uint64_t>(bytes));
+  request.set_token(token);
+  absl::StatusOr<Answer> answer =
+      Ask(socket_path, *connection, request, timeout);
   if (!answer.ok()) {
     return answer.status();
   }

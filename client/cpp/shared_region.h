@@ -25,10 +25,12 @@ class SharedRegion : public std::enable_shared_from_this<SharedRegion> {
  public:
   // A region of `bytes` zeroes from the server that listens at `socket_path`.
   // Errors: INVALID_ARGUMENT, UNAVAILABLE (nobody listens or answers within
-  // `timeout`), RESOURCE_EXHAUSTED (the server's --shared-memory is spent).
+  // `timeout`), RESOURCE_EXHAUSTED (the server's --shared-memory is spent),
+  // UNAUTHENTICATED or PERMISSION_DENIED (it wants a token, another than this).
   static absl::StatusOr<std::shared_ptr<SharedRegion>> Open(
       const std::string& socket_path, int64_t bytes,
-      absl::Duration timeout = absl::Seconds(10));
+      absl::Duration timeout = absl::Seconds(10),
+      const std::string& token = "");
 
   // Gives it back. Tensors in it keep it from that.
   ~SharedRegion();

@@ -2,7 +2,6 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/client_callback.h>
@@ -15,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "client/cpp/channel_credentials.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/service_config.h"
 
@@ -261,8 +261,12 @@ class ReactorStream
 
 class GrpcTransport : public Transport {
  public:
-  GrpcTransport(std::string address, const grpc::ChannelArguments& arguments)
-      : address_(std::move(address)),
+  GrpcTransport(const ClientOptions& options,
+                std::shared_ptr<grpc::ChannelCredentials> credentials,
+                const grpc::ChannelArguments& arguments)
+      : address_(options.address),
+        token_(options.token),
+        credentials_(std::move(credentials)),
         arguments_(arguments),
         retrying_(Connect(arguments)),
         in_flight_(std::make_shared<InFlight>()) {}
@@ -274,19 +278,28 @@ class GrpcTransport : public Transport {
       MessageLite* reply, std::function<void(absl::Status)> done) override {
     auto call = std::make_shared<UnaryCall>(in_flight_, reply, std::move(done));
     call->Start(settings.may_retry ? retrying_ : Once(), method,
-                std::move(request), settings);
+                std::move(request), WithToken(settings));
     return call;
   }
 
   std::unique_ptr<ByteStream> OpenStream(
       const char* method, const CallSettings& settings) override {
-    return std::make_unique<ReactorStream>(retrying_, method, settings);
+    return std::make_unique<ReactorStream>(retrying_, method,
+                                           WithToken(settings));
   }
 
  private:
   grpc::GenericStub Connect(const grpc::ChannelArguments& arguments) const {
-    return grpc::GenericStub(grpc::CreateCustomChannel(
-        address_, grpc::InsecureChannelCredentials(), arguments));
+    return grpc::GenericStub(
+        grpc::CreateCustomChannel(address_, credentials_, arguments));
+  }
+
+  CallSettings WithToken(CallSettings settings) const {
+    const std::string token = token_ ? token_() : "";
+    if (!token.empty()) {
+      settings.metadata.emplace_back("authorization", "Bearer " + token);
+    }
+    return settings;
   }
 
   // gRPC switches retries off by channel alone, so calls that must not be
@@ -302,6 +315,8 @@ class GrpcTransport : public Transport {
   }
 
   const std::string address_;
+  const std::function<std::string()> token_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   const grpc::ChannelArguments arguments_;
   grpc::GenericStub retrying_;
   const std::shared_ptr<InFlight> in_flight_;
@@ -354,6 +369,10 @@ absl::StatusOr<std::unique_ptr<Transport>> Transport::Create(
   } else {
     arguments.SetServiceConfigJSON(*config);
   }
+  auto credentials = MakeCredentials(options.tls, arguments);
+  if (!credentials.ok()) {
+    return credentials.status();
+  }
   for (const auto& [name, value] : options.channel_arguments) {
     if (const int* number = std::get_if<int>(&value)) {
       arguments.SetInt(name, *number);
@@ -361,7 +380,8 @@ absl::StatusOr<std::unique_ptr<Transport>> Transport::Create(
       arguments.SetString(name, std::get<std::string>(value));
     }
   }
-  return std::make_unique<GrpcTransport>(options.address, arguments);
+  return std::make_unique<GrpcTransport>(options, *std::move(credentials),
+                                         arguments);
 }
 
 }  // namespace attn::client

@@ -1,6 +1,7 @@
 // Bytes over gRPC: unary calls through the callback API and bidirectional
 // streams, on a generic stub, so that tensors go from where they lie and
-// replies are parsed once. transport.cc is the only file that includes gRPC.
+// replies are parsed once. transport.cc and channel_credentials include gRPC,
+// no other file does.
 // Internal to the client.
 #pragma once
 

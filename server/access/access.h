@@ -24,10 +24,10 @@ namespace attn {
 // What a caller shows. Views of the call.
 struct Credentials {
   // The values of `authorization`; more than one are refused.
-  std::vector<std::string_view> authorization;
+  std::vector<std::string_view> authorization = {};
   // Whom the certificate is made out to, which TLS has verified; empty without
   // a certificate.
-  std::string certificate_holder;
+  std::string certificate_holder = {};
 };
 
 // Thread-safe.

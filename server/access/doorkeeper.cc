@@ -1,6 +1,5 @@
 #include "server/access/doorkeeper.h"
 
-#include "core/base/status_macros.h"
 #include "server/access/call_credentials.h"
 #include "server/rpc_recorder.h"
 
@@ -8,9 +7,12 @@ namespace attn {
 
 absl::StatusOr<Tenant*> Doorkeeper::TenantOf(
     const grpc::CallbackServerContext& call) const {
-  ATTN_ASSIGN_OR_RETURN(const Caller caller,
-                        access_.Admit(CredentialsOf(call), Role::kClient));
-  return tenants_.Find(caller.tenant);
+  const absl::StatusOr<Caller> caller =
+      access_.Admit(CredentialsOf(call), Role::kClient);
+  if (caller.ok()) return tenants_.Find(caller->tenant);
+  books_.metrics.AccessDenied(AccessPoint::kGrpc,
+                              static_cast<int>(caller.status().code()));
+  return caller.status();
 }
 
 absl::StatusOr<Tenant*> Doorkeeper::Admit(

@@ -28,6 +28,7 @@ int RunDoctor(const DoctorFlags& flags, const GlobalOptions& globals) {
   asked.address = globals.address;
   asked.http_address = flags.http;
   asked.client_version = ATTN_VERSION;
+  asked.token = globals.token;
   const std::vector<Finding> findings =
       Diagnose(GatherFacts(*connected, std::move(asked), globals.timeout));
   const std::string text =

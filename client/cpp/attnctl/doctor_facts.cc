@@ -72,12 +72,13 @@ std::map<std::string, std::string> ReadSettings(const std::string& config) {
 }
 
 absl::StatusOr<HttpFacts> AskHttp(const std::string& address,
-                                  absl::Duration timeout) {
-  const auto metrics = HttpGet(address, "/metrics", timeout);
+                                  absl::Duration timeout,
+                                  const std::string& token) {
+  const auto metrics = HttpGet(address, "/metrics", timeout, token);
   if (!metrics.ok()) {
     return metrics.status();
   }
-  const auto statusz = HttpGet(address, "/statusz?format=json", timeout);
+  const auto statusz = HttpGet(address, "/statusz?format=json", timeout, token);
   if (!statusz.ok()) {
     return statusz.status();
   }
@@ -128,7 +129,7 @@ DoctorFacts GatherFacts(client::Client& connected, DoctorFacts facts,
   } else {
     facts.is_http_port = HttpGet(facts.address, "/livez", timeout).ok();
   }
-  facts.http = AskHttp(facts.http_address, timeout);
+  facts.http = AskHttp(facts.http_address, timeout, facts.token);
   return facts;
 }
 

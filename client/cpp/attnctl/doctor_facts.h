@@ -36,6 +36,7 @@ struct DoctorFacts {
   std::string address;
   std::string http_address;
   std::string client_version;
+  std::string token;  // For HTTP; "": none.
   absl::StatusOr<client::Health> health;
   bool is_http_port = false;  // HTTP answers at `address`.
   ProbeCall probe;

@@ -19,6 +19,8 @@ std::unique_ptr<client::Client> Connect(const GlobalOptions& globals) {
   options.address = globals.address;
   options.default_deadline = globals.timeout;
   options.retry.max_attempts = globals.max_attempts;
+  options.tls = globals.tls;
+  options.token = [token = globals.token] { return token; };
   auto connected = client::Client::Create(options);
   if (!connected.ok()) {
     PrintError(connected.status());

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -19,6 +20,8 @@ struct GlobalOptions {
   std::string address = "127.0.0.1:8001";
   absl::Duration timeout = absl::Seconds(30);  // Of each call.
   int max_attempts = 4;  // Of each call, retries included.
+  std::optional<client::TlsOptions> tls = {};  // None: plain text.
+  std::string token = {};                      // Empty: none is sent.
 };
 
 // What the chosen sub-command does; its result is the exit code.

@@ -147,6 +147,18 @@ absl::StatusOr<std::string> JoinChunks(std::string_view rest) {
   }
 }
 
+absl::Status StatusError(std::string_view line) {
+  const std::string message = "the HTTP answer was " + std::string(line);
+  const std::string_view code = line.size() < 12 ? "" : line.substr(8, 4);
+  if (code == " 401") {
+    return absl::UnauthenticatedError(message);
+  }
+  if (code == " 403") {
+    return absl::PermissionDeniedError(message);
+  }
+  return absl::InternalError(message);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ParseHttpResponse(std::string_view response) {
@@ -157,7 +169,7 @@ absl::StatusOr<std::string> ParseHttpResponse(std::string_view response) {
   }
   const std::string_view line = response.substr(0, line_end);
   if (line.size() < 12 || line.substr(8, 4) != " 200") {
-    return absl::InternalError("the HTTP answer was " + std::string(line));
+    return StatusError(line);
   }
   const std::string_view head = response.substr(
       line_end + 2, head_end - std::min(head_end, line_end + 2));
@@ -176,15 +188,17 @@ absl::StatusOr<std::string> ParseHttpResponse(std::string_view response) {
 
 absl::StatusOr<std::string> HttpGet(const std::string& address,
                                     const std::string& path,
-                                    absl::Duration timeout) {
+                                    absl::Duration timeout,
+                                    const std::string& token) {
   const absl::StatusOr<std::unique_ptr<Socket>> opened =
       ConnectTo(address, timeout);
   if (!opened.ok()) {
     return opened.status();
   }
-  const std::string request =
-      absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: ", address,
-                   "\r\nConnection: close\r\n\r\n");
+  const std::string request = absl::StrCat(
+      "GET ", path, " HTTP/1.1\r\nHost: ", address, "\r\nConnection: close\r\n",
+      token.empty() ? "" : "Authorization: Bearer ", token,
+      token.empty() ? "\r\n" : "\r\n\r\n");
   const int descriptor = (*opened)->descriptor();
   const ssize_t sent =
       send(descriptor, request.data(), request.size(), MSG_NOSIGNAL);

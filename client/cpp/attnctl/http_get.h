@@ -9,13 +9,15 @@
 
 namespace attn::attnctl {
 
-// The body of `path` at "host:port". Errors: INVALID_ARGUMENT for an address
+// The body of `path` at "host:port"; a token that is not empty goes as
+// "Authorization: Bearer". Errors: INVALID_ARGUMENT for an address
 // without a port, UNAVAILABLE for no connection or an answer cut short,
-// DEADLINE_EXCEEDED for a silence longer than `timeout`, INTERNAL for a status
-// other than 200.
+// DEADLINE_EXCEEDED for a silence longer than `timeout`, UNAUTHENTICATED and
+// PERMISSION_DENIED for 401 and 403, INTERNAL for another status than 200.
 absl::StatusOr<std::string> HttpGet(const std::string& address,
                                     const std::string& path,
-                                    absl::Duration timeout);
+                                    absl::Duration timeout,
+                                    const std::string& token = "");
 
 // The body of a whole response as received until the end of the connection;
 // Content-Length and chunked bodies. Errors: UNAVAILABLE and INTERNAL as above.

@@ -1,6 +1,7 @@
 // attnctl: the command-line client of attnserve. Wires the sub-commands.
 #include <CLI/CLI.hpp>
 
+#include "client/cpp/attnctl/access_flags.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/flag_types.h"
 #include "client/cpp/attnctl/global_options.h"
@@ -18,6 +19,7 @@ void AddGlobalFlags(CLI::App& app, GlobalOptions& globals) {
   app.add_option("--attempts", globals.max_attempts,
                  "Attempts of each call, retries included (default 4)")
       ->check(CLI::Range(1, 5));
+  attn::attnctl::AddAccessFlags(app, globals);
   app.set_version_flag("--version", std::string("attnctl ") + ATTN_VERSION);
   app.require_subcommand(1);
   app.fallthrough();

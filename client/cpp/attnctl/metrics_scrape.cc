@@ -16,13 +16,16 @@ void AddHttpFlag(CLI::App& app, std::string& address) {
 }
 
 absl::StatusOr<std::string> FetchMetrics(const std::string& address,
-                                         absl::Duration timeout) {
-  return HttpGet(address, "/metrics", timeout);
+                                         absl::Duration timeout,
+                                         const std::string& token) {
+  return HttpGet(address, "/metrics", timeout, token);
 }
 
 absl::StatusOr<MetricSet> ScrapeMetrics(const std::string& address,
-                                        absl::Duration timeout) {
-  const absl::StatusOr<std::string> text = FetchMetrics(address, timeout);
+                                        absl::Duration timeout,
+                                        const std::string& token) {
+  const absl::StatusOr<std::string> text =
+      FetchMetrics(address, timeout, token);
   if (!text.ok()) {
     return text.status();
   }

@@ -19,13 +19,16 @@ inline constexpr char kDefaultHttpAddress[] = "127.0.0.1:8002";
 // --http; `address` holds the default and must outlive the parse.
 void AddHttpFlag(CLI::App& app, std::string& address);
 
-// The text of /metrics at `address`. Errors: as HttpGet.
+// The text of /metrics at `address`, with this bearer token, "" for none.
+// Errors: as HttpGet.
 absl::StatusOr<std::string> FetchMetrics(const std::string& address,
-                                         absl::Duration timeout);
+                                         absl::Duration timeout,
+                                         const std::string& token);
 
 // The same, parsed. Errors: as HttpGet, and INTERNAL for another text.
 absl::StatusOr<MetricSet> ScrapeMetrics(const std::string& address,
-                                        absl::Duration timeout);
+                                        absl::Duration timeout,
+                                        const std::string& token);
 
 // Prints an error of the two above; the exit code. A bad address is a usage
 // error.

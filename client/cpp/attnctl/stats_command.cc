@@ -21,11 +21,12 @@ struct StatsFlags {
 
 // What `stats` prints.
 absl::StatusOr<std::string> Stats(const StatsFlags& flags,
-                                  absl::Duration timeout) {
+                                  const GlobalOptions& globals) {
   if (flags.raw) {
-    return FetchMetrics(flags.http, timeout);
+    return FetchMetrics(flags.http, globals.timeout, globals.token);
   }
-  const absl::StatusOr<MetricSet> metrics = ScrapeMetrics(flags.http, timeout);
+  const absl::StatusOr<MetricSet> metrics =
+      ScrapeMetrics(flags.http, globals.timeout, globals.token);
   if (!metrics.ok()) {
     return metrics.status();
   }
@@ -33,7 +34,7 @@ absl::StatusOr<std::string> Stats(const StatsFlags& flags,
 }
 
 int RunStats(const StatsFlags& flags, const GlobalOptions& globals) {
-  const absl::StatusOr<std::string> text = Stats(flags, globals.timeout);
+  const absl::StatusOr<std::string> text = Stats(flags, globals);
   if (!text.ok()) {
     return PrintScrapeError(text.status());
   }

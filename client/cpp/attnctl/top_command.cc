@@ -41,7 +41,7 @@ struct Scrape {
 absl::StatusOr<Scrape> Ask(const TopFlags& flags,
                            const GlobalOptions& globals) {
   absl::StatusOr<MetricSet> metrics =
-      ScrapeMetrics(flags.http, globals.timeout);
+      ScrapeMetrics(flags.http, globals.timeout, globals.token);
   if (!metrics.ok()) {
     return metrics.status();
   }

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,12 @@ def session_metadata(session_id: str) -> list[tuple[str, str]]:
     """What a proxy routes by. An id that the contract does not allow is left
     out: the server names the fault, while gRPC may not take it as metadata."""
     return [("attn-session-id", session_id)] if re.fullmatch("[A-Za-z0-9_-]{1,64}", session_id) else []
+
+
+def bearer_metadata(token: str | Callable[[], str]) -> list[tuple[str, str]]:
+    """What shows the token, or what a function gives now; nothing for ""."""
+    shown = token() if callable(token) else token
+    return [("authorization", f"Bearer {shown}")] if shown else []
 
 
 def seconds(timeout: float | None, default: float | None) -> float | None:

@@ -4,23 +4,26 @@ Client (with grpc) and aio.Client (with grpc.aio)."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 
 from attnserve._calls import Call, CallOptions, CallSettings
-from attnserve._channel import ChannelOptions, Metadata, seconds, session_metadata
+from attnserve._channel import ChannelOptions, Metadata, bearer_metadata, seconds, session_metadata
 
 
 class Connection:
     """Thread-safe, as far as its channels are."""
 
-    def __init__(self, api: Any, options: ChannelOptions, timeout: float | None, metadata: Metadata) -> None:
+    def __init__(self, api: Any, options: ChannelOptions, timeout: float | None, metadata: Metadata,
+                 token: str | Callable[[], str]) -> None:
         """api: grpc or grpc.aio, which call what is used here the same."""
         self._api = api
         self._options = options
         self._timeout = seconds(timeout, None)
         self._metadata = tuple(metadata)
+        self._token = token
         self._lock = threading.Lock()
         self._channels: dict[bool, grpc.Channel] = {}  # By whether calls are retried.
         self._is_closed = False
@@ -41,7 +44,8 @@ class Connection:
         once closed."""
         settings = CallSettings(**options)
         timeout = seconds(settings.timeout, default_timeout)
-        metadata = (*self._metadata, *settings.metadata, *session_metadata(call.session_id))
+        metadata = (*self._metadata, *bearer_metadata(self._token), *settings.metadata,
+                    *session_metadata(call.session_id))
         start = getattr(self._channel(call.may_retry), kind)(call.method)
         return start(call.request, timeout=timeout, metadata=metadata, wait_for_ready=settings.wait_for_ready)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -35,17 +35,20 @@ class Client:
 
     def __init__(self, target: str, *, tls: Tls | None = None, timeout: float = 30.0,
                  retry: RetryPolicy = RetryPolicy(), max_message_bytes: int = 512 << 20,
-                 metadata: Metadata = (), channel_options: Sequence[tuple[str, Any]] = ()) -> None:
+                 metadata: Metadata = (), token: str | Callable[[], str] = "",
+                 channel_options: Sequence[tuple[str, Any]] = ()) -> None:
         """
         target: "host:port", "unix:/path" or another gRPC target.
         tls: None: plain text.
         timeout: seconds of a call that sets none, retries included; math.inf: none.
         max_message_bytes: largest message in either direction.
-        metadata: sent with every call, e.g. [("authorization", "Bearer ...")].
+        metadata: sent with every call.
+        token: the bearer token, or what gives it, asked at every call, so that
+            it may change; "": none.
         channel_options: gRPC's channel arguments; they win over the client's own.
         """
         options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
-        self._connection = Connection(grpc, options, timeout, metadata)
+        self._connection = Connection(grpc, options, timeout, metadata, token)
 
     def close(self) -> None:
         """Cancels what runs. Later calls fail with ValueError."""

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from attnserve import Client, RetryPolicy, Tls
-from attnserve._channel import ChannelOptions, seconds, service_config, session_metadata
+from attnserve._channel import ChannelOptions, bearer_metadata, seconds, service_config, session_metadata
 
 PLAIN = {"target": "x:1", "tls": None, "retry": RetryPolicy(), "max_message_bytes": 1 << 20, "channel_options": ()}
 
@@ -71,3 +71,10 @@ def test_timeout_falls_back_to_the_default():
 def test_id_that_cannot_be_metadata_is_left_out(session_id):
     assert session_metadata(session_id) == []
     assert session_metadata("Chat_7-x") == [("attn-session-id", "Chat_7-x")]
+
+
+def test_a_token_is_asked_for_at_every_call():
+    tokens = iter(["first", "second", ""])
+    assert [bearer_metadata(lambda: next(tokens)) for _ in range(3)] == [
+        [("authorization", "Bearer first")], [("authorization", "Bearer second")], []]
+    assert bearer_metadata("x") == [("authorization", "Bearer x")] and bearer_metadata("") == []

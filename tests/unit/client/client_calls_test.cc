@@ -230,6 +230,21 @@ TEST_F(ClientCallsTest, BadOptionsAreRefused) {
   EXPECT_FALSE(Client::Create({.address = ""}).ok());
   EXPECT_FALSE(Client::Create({.max_message_bytes = 0}).ok());
   EXPECT_FALSE(Client::Create({.retry = {.max_attempts = 9}}).ok());
+  EXPECT_FALSE(Client::Create({.tls = TlsOptions{.private_key = "x"}}).ok());
+}
+
+TEST_F(ClientCallsTest, TokenIsAskedForAtEachCall) {
+  int num_asked = 0;
+  const auto client = Client::Create({.address = server_.address(),
+                                      .token =
+                                          [&num_asked] {
+                                            ++num_asked;
+                                            return std::string("token");
+                                          }})
+                          .value();
+  EXPECT_TRUE(client->Attend(Request(4)).ok());
+  EXPECT_TRUE(client->CheckHealth().ok());
+  EXPECT_EQ(num_asked, 2);
 }
 
 // The real clock, never stopped.

@@ -60,27 +60,27 @@ constexpr absl::Duration kTimeout = absl::Seconds(10);
 
 TEST(MetricsScrapeTest, MetricsAreRead) {
   const OneAnswer server("attn_sessions 3\n");
-  const auto metrics = ScrapeMetrics(server.address(), kTimeout);
+  const auto metrics = ScrapeMetrics(server.address(), kTimeout, "");
   ASSERT_TRUE(metrics.ok()) << metrics.status();
   EXPECT_EQ(metrics->Sum("attn_sessions"), 3);
 }
 
 TEST(MetricsScrapeTest, TextIsFetchedAsItIs) {
   const OneAnswer server("hello\n");
-  EXPECT_EQ(FetchMetrics(server.address(), kTimeout).value(), "hello\n");
+  EXPECT_EQ(FetchMetrics(server.address(), kTimeout, "").value(), "hello\n");
 }
 
 // What another server sends is no mistake of whoever typed the flags.
 TEST(MetricsScrapeTest, AnotherTextIsNoUsageError) {
   const OneAnswer server("<html></html>");
   const absl::Status status =
-      ScrapeMetrics(server.address(), kTimeout).status();
+      ScrapeMetrics(server.address(), kTimeout, "").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_EQ(PrintScrapeError(status), kExitFailed);
 }
 
 TEST(MetricsScrapeTest, AddressWithoutAPortIsAUsageError) {
-  EXPECT_EQ(PrintScrapeError(ScrapeMetrics("localhost", kTimeout).status()),
+  EXPECT_EQ(PrintScrapeError(ScrapeMetrics("localhost", kTimeout, "").status()),
             kExitUsage);
 }
 

@@ -44,6 +44,38 @@ TEST(ConfigTest, RefusesOneAddressForBothProtocols) {
   EXPECT_TRUE(CheckConfig(config).ok());
 }
 
+TEST(ConfigTest, RefusesHalfOfWhatTlsNeeds) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.tls_certificate = "/certificate";
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("got only --tls-certificate"));
+  config.tls_key = "/key";
+  EXPECT_TRUE(CheckConfig(config).ok());
+  config.tls_certificate = "";
+  EXPECT_THAT(CheckConfig(config).message(), HasSubstr("got only --tls-key"));
+  config.tls_key = "";
+  config.tls_client_ca = "/ca";
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("must come with --tls-certificate"));
+}
+
+TEST(ConfigTest, RefusesWhatWouldAnswerWithoutCredentials) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.token_file = "/tokens";
+  config.shared_memory_socket = "/memory";
+  EXPECT_TRUE(CheckConfig(config).ok());
+  config.reflection = true;
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("--reflection must be off with --token-file"));
+  // A certificate is asked for before reflection is, but not at the socket.
+  config.token_file = "";
+  config.tls_certificate = config.tls_key = config.tls_client_ca = "/pem";
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("no certificate can be shown at the socket"));
+  config.shared_memory_socket = "";
+  EXPECT_TRUE(CheckConfig(config).ok());
+}
+
 TEST(ConfigTest, PrintsKeysUnderTheirHeadings) {
   EXPECT_THAT(PrintConfig(DefaultConfig(24 * kGiB)),
               HasSubstr("# Compute\nworkers = 0\npin-workers = "

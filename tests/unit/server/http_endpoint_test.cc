@@ -26,6 +26,15 @@ class HttpEndpointTest : public testing::Test {
 
   HttpHandlers Handlers() {
     return {
+        .admit =
+            [](const std::vector<std::string_view>& authorization) {
+              if (authorization.size() != 1) {
+                return absl::UnauthenticatedError("who is it");
+              }
+              return authorization[0] == "Bearer ok"
+                         ? absl::OkStatus()
+                         : absl::PermissionDeniedError("not for you");
+            },
         .metrics = [] { return std::string("up 1\n"); },
         .is_ready = [this] { return ready_.load(); },
         .statusz =
@@ -36,7 +45,9 @@ class HttpEndpointTest : public testing::Test {
   }
 
   // The whole answer to this request line.
-  std::string Ask(const std::string& request_line) const {
+  std::string Ask(
+      const std::string& request_line,
+      const std::string& headers = "Authorization: Bearer ok\r\n") const {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -46,7 +57,8 @@ class HttpEndpointTest : public testing::Test {
     if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) ==
         0) {
       const std::string request =
-          request_line + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+          request_line + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n" +
+          headers + "\r\n";
       EXPECT_EQ(send(fd, request.data(), request.size(), 0),
                 static_cast<ssize_t>(request.size()));
       char buffer[4096];
@@ -61,6 +73,28 @@ class HttpEndpointTest : public testing::Test {
   std::atomic<bool> ready_ = true;
   std::unique_ptr<HttpEndpoint> endpoint_;
 };
+
+TEST_F(HttpEndpointTest, ShowsProbesToEverybody) {
+  EXPECT_THAT(Ask("GET /livez", ""), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Ask("GET /readyz", ""), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpEndpointTest, ShowsNothingElseToStrangers) {
+  for (const char* path :
+       {"/metrics", "/statusz", "/statusz?format=json", "/statusz.js", "/x"}) {
+    const std::string get = std::string("GET ") + path;
+    const std::string answer = Ask(get, "");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 401 Unauthorized\r\n"));
+    EXPECT_THAT(answer, HasSubstr("\r\nWWW-Authenticate: Bearer\r\n"));
+    EXPECT_THAT(answer, EndsWith("\r\n\r\nwho is it\n"));
+    EXPECT_THAT(Ask(get, "Authorization: Bearer no\r\n"),
+                StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+    EXPECT_THAT(Ask(get,
+                    "authorization: Bearer ok\r\n"
+                    "AUTHORIZATION: Bearer ok\r\n"),
+                StartsWith("HTTP/1.1 401 Unauthorized\r\n"));
+  }
+}
 
 TEST_F(HttpEndpointTest, ServesMetricsInTheExpositionFormat) {
   const std::string answer = Ask("GET /metrics");

@@ -37,9 +37,10 @@ class RawClient {
   void Send(const std::string& packet) {
     send(socket_.get(), packet.data(), packet.size(), MSG_NOSIGNAL);
   }
-  void Ask(uint64_t size) {
+  void Ask(uint64_t size, const std::string& token = "") {
     v1::RegionRequest request;
     request.set_size(size);
+    request.set_token(token);
     Send(request.SerializeAsString());
   }
   // Nothing when the server hung up.
@@ -70,12 +71,19 @@ class RawClient {
   Descriptor file_;
 };
 
+// Everybody who does not show a token of somebody else.
+absl::Status Admit(const std::string& token) {
+  return token.empty() || token == "good"
+             ? absl::OkStatus()
+             : absl::UnauthenticatedError("the bearer token is not known");
+}
+
 class MemorySocketTest : public testing::Test {
  protected:
   ~MemorySocketTest() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<MemorySocket> Start() {
-    auto socket = MemorySocket::Start(path_, memory_);
+    auto socket = MemorySocket::Start(path_, memory_, Admit);
     EXPECT_TRUE(socket.ok()) << socket.status();
     return *std::move(socket);
   }
@@ -98,6 +106,28 @@ class MemorySocketTest : public testing::Test {
   SharedMemory memory_{
       {.max_bytes = 10000, .random = [this] { return next_random_++; }}};
 };
+
+TEST_F(MemorySocketTest, GrantsNothingToWhoIsNotLetIn) {
+  const auto socket = Start();
+  RawClient client(path_);
+  client.Ask(5000, "bad");
+  const auto refusal = client.Receive();
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->status().code(), 16);  // UNAUTHENTICATED
+  EXPECT_EQ(refusal->region_id(), "");
+  EXPECT_FALSE(client.file().is_open());
+  EXPECT_FALSE(client.Receive().has_value());
+  EXPECT_EQ(memory_.used_bytes(), 0);
+}
+
+TEST_F(MemorySocketTest, TakesATokenAsLongAsThereAre) {
+  const auto socket = Start();
+  RawClient client(path_);
+  client.Ask(5000, std::string(4096, 'x'));
+  const auto refusal = client.Receive();
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->status().code(), 16);
+}
 
 TEST_F(MemorySocketTest, GrantsARegion) {
   const auto socket = Start();
@@ -192,14 +222,14 @@ TEST_F(MemorySocketTest, TakesThePlaceOfAFileThatNobodyListensAt) {
 
 TEST_F(MemorySocketTest, LeavesALivingSocketAlone) {
   const auto socket = Start();
-  EXPECT_EQ(MemorySocket::Start(path_, memory_).status().code(),
+  EXPECT_EQ(MemorySocket::Start(path_, memory_, Admit).status().code(),
             absl::StatusCode::kUnavailable);
   EXPECT_TRUE(RawClient(path_).is_connected());
 }
 
 TEST_F(MemorySocketTest, PathMustFitASocket) {
   for (const std::string& path : {std::string(), std::string(108, 'x')}) {
-    EXPECT_EQ(MemorySocket::Start(path, memory_).status().code(),
+    EXPECT_EQ(MemorySocket::Start(path, memory_, Admit).status().code(),
               absl::StatusCode::kInvalidArgument);
   }
 }

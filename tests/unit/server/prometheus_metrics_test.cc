@@ -55,6 +55,9 @@ const std::vector<std::string> kFamilies{
     "attn_tenant_refused_total",
     "attn_pool_bytes",
     "attn_shared_memory_bytes",
+    "attn_access_denied_total",
+    "attn_credential_reloads_total",
+    "attn_tls_certificate_expiry_timestamp_seconds",
     "attn_build_info",
     "attn_draining",
     "process_cpu_seconds_total",
@@ -110,6 +113,12 @@ TEST_F(PrometheusMetricsTest, HasEveryLabelValueFromTheStart) {
         "attn_tenant_kv_bytes{tenant=\"search\"}",
         "attn_tenant_admitted_tasks_total{tenant=\"other\"}",
         "attn_tenant_refused_total{bound=\"queue\",tenant=\"search\"}",
+        "attn_access_denied_total{code=\"PermissionDenied\",port=\"http\"}",
+        "attn_access_denied_total{code=\"Unauthenticated\","
+        "port=\"shared_memory\"}",
+        "attn_credential_reloads_total{files=\"tls\",outcome=\"failed\"}",
+        "attn_credential_reloads_total{files=\"tokens\",outcome=\"ok\"}",
+        "attn_tls_certificate_expiry_timestamp_seconds",
         "grpc_server_handled_total{grpc_code=\"ResourceExhausted\","
         "grpc_method=\"ImportSession\",grpc_service="
         "\"attn.v1.SessionService\",grpc_type=\"client_stream\"}",
@@ -155,6 +164,27 @@ TEST_F(PrometheusMetricsTest, NamesTenantsThatTheOperatorNamed) {
   expect("attn_tenant_inflight_bytes{tenant=\"other\"}", 100);
   expect("attn_tenant_refused_total{bound=\"sessions\",tenant=\"other\"}", 1);
   EXPECT_EQ(Sample("attn_tenant_sessions{tenant=\"stranger\"}"), std::nullopt);
+}
+
+TEST_F(PrometheusMetricsTest, CountsWhoWasTurnedAwayAndWhatWasReloaded) {
+  metrics_.AccessDenied(AccessPoint::kHttp, 16);
+  metrics_.AccessDenied(AccessPoint::kGrpc, 7);
+  metrics_.AccessDenied(AccessPoint::kGrpc, 7);
+  metrics_.CredentialsReloaded(CredentialFiles::kTokens, /*taken=*/false);
+  metrics_.CredentialsReloaded(CredentialFiles::kTls, /*taken=*/true);
+  const auto denied = [this](const std::string& code, const std::string& port) {
+    return Sample("attn_access_denied_total{code=\"" + code + "\",port=\"" +
+                  port + "\"}");
+  };
+  EXPECT_THAT(denied("Unauthenticated", "http"), Optional(1));
+  EXPECT_THAT(denied("PermissionDenied", "http"), Optional(0));
+  EXPECT_THAT(denied("PermissionDenied", "grpc"), Optional(2));
+  const auto reloads = [this](const std::string& labels) {
+    return Sample("attn_credential_reloads_total{" + labels + "}");
+  };
+  EXPECT_THAT(reloads("files=\"tokens\",outcome=\"failed\""), Optional(1));
+  EXPECT_THAT(reloads("files=\"tls\",outcome=\"ok\""), Optional(1));
+  EXPECT_THAT(reloads("files=\"tls\",outcome=\"failed\""), Optional(0));
 }
 
 TEST_F(PrometheusMetricsTest, CountsTasksByOutcomeAndKind) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -33,10 +33,11 @@ class Client:
 
     def __init__(self, target: str, *, tls: Tls | None = None, timeout: float = 30.0,
                  retry: RetryPolicy = RetryPolicy(), max_message_bytes: int = 512 << 20,
-                 metadata: Metadata = (), channel_options: Sequence[tuple[str, Any]] = ()) -> None:
+                 metadata: Metadata = (), token: str | Callable[[], str] = "",
+                 channel_options: Sequence[tuple[str, Any]] = ()) -> None:
         """As attnserve.Client."""
         options = ChannelOptions(target, tls, retry, max_message_bytes, channel_options)
-        self._connection = Connection(grpc.aio, options, timeout, metadata)
+        self._connection = Connection(grpc.aio, options, timeout, metadata, token)
 
     async def close(self) -> None:
         """Cancels what runs. Later calls fail with ValueError."""

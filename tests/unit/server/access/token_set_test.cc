@@ -71,6 +71,9 @@ TEST(TokenSetTest, NamesTheLineThatBreaksARule) {
             "line 2: the role must be client or monitor");
   EXPECT_EQ(ErrorOf("a\"b aaaaaaaaaaaaaaaa"),
             "line 1: a tenant must be 1 to 128 of A-Z a-z 0-9 . _ : / @ -");
+  // A certificate is no file of tokens, though its words look like one's.
+  EXPECT_EQ(ErrorOf("-----BEGIN CERTIFICATE-----"),
+            "line 1: a tenant must be 1 to 128 of A-Z a-z 0-9 . _ : / @ -");
   EXPECT_EQ(ErrorOf("a sha256:12"),
             "line 1: sha256: must be followed by 64 hexadecimal digits");
   EXPECT_EQ(ErrorOf("a aaaaaaaaaaaaaaaa\n\nb aaaaaaaaaaaaaaaa"),
