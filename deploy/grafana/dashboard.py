@@ -169,8 +169,18 @@ TENANTS = [
           is_stacked=True),
 ]
 
+ACCESS = [
+    Panel("Turned away for their credentials", "ops",
+          {"{{port}} {{code}}": f"sum by (port, code) (rate(attn_access_denied_total{{{HERE}}}[$__rate_interval]))"}),
+    Panel("Certificate is good for", "s",
+          {"{{instance}}": f"(attn_tls_certificate_expiry_timestamp_seconds{{{HERE}}} > 0) - time()"}),
+    Panel("Credential files read again", "short",
+          {"{{files}} {{outcome}}": "sum by (files, outcome) (increase("
+                                    f"attn_credential_reloads_total{{{HERE}}}[$__rate_interval]))"}),
+]
+
 ROWS = {"Calls": RED, "Batching": BATCHING, "KV memory": KV_MEMORY, "Saturation": SATURATION,
-        "Tenants": TENANTS}
+        "Tenants": TENANTS, "Access": ACCESS}
 
 
 def targets(panel: Panel) -> list[Json]:
