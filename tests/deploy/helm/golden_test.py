@@ -35,7 +35,7 @@ SERVER = ""
 MONITOR_TOKEN = "m" * 32
 # The restricted pod security standard, and what we ask for beyond it.
 CONTAINER = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-# Flags of features that are built beside this chart: checked as soon as the server has them.
+# Flags that name files of secrets.
 SECURE = ("--tls-certificate", "--tls-key", "--tls-client-ca", "--token-file", "--tenants")
 LINKS = {"rules.yaml": "deploy/prometheus/rules.yaml", "alerts.yaml": "deploy/prometheus/alerts.yaml",
          "dashboard.json": "deploy/grafana/dashboard.json", "haproxy.cfg": "deploy/haproxy/haproxy.cfg"}
@@ -118,8 +118,8 @@ class GoldenTest(unittest.TestCase):
         cls.goldens = {name: manifest.Manifests.parse(chart.golden(name).read_text()) for name in chart.names()}
         cls.help = ask("--help").stdout
 
-    def known_args(self, manifests: manifest.Manifests) -> list[str]:
-        """Without flags that this server does not have yet, nor those that name a secret's files."""
+    def plain_args(self, manifests: manifest.Manifests) -> list[str]:
+        """Without those that name a secret's files, which are not here."""
         secret = [arg for arg in manifests.server_args() if arg.startswith(SECURE)]
         return [arg for arg in manifests.server_args() if arg not in secret]
 
@@ -163,7 +163,7 @@ class GoldenTest(unittest.TestCase):
 
     @for_each_golden
     def test_the_server_takes_every_flag(self, _: str, manifests: manifest.Manifests) -> None:
-        done = ask(*self.known_args(manifests), "--check-config")
+        done = ask(*self.plain_args(manifests), "--check-config")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_secrets_are_used_by_flags(self) -> None:
@@ -171,9 +171,6 @@ class GoldenTest(unittest.TestCase):
         self.assertLessEqual(set(SECURE), used)
 
     def test_probes_need_no_credentials_and_metrics_do(self) -> None:
-        missing = [flag for flag in SECURE if f"{flag} " not in self.help]
-        if missing:
-            self.skipTest(f"this server has no {', '.join(missing)} yet")
         with tempfile.TemporaryDirectory() as folder:
             make_secrets(pathlib.Path(folder))
             args = [arg.replace("/etc/attnserve", folder) for arg in self.goldens["secure"].server_args()]
@@ -185,7 +182,7 @@ class GoldenTest(unittest.TestCase):
 
     @for_each_golden
     def test_grace_is_longer_than_all_that_ends_a_server(self, name: str, manifests: manifest.Manifests) -> None:
-        pod, settings = manifests.server_pod(), effective(self.known_args(manifests))
+        pod, settings = manifests.server_pod(), effective(self.plain_args(manifests))
         pre_stop = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         drain = sum(manifest.seconds(settings[key]) for key in ("drain-delay", "drain-timeout"))
         self.assertGreater(pod["terminationGracePeriodSeconds"], pre_stop + drain)
@@ -194,13 +191,13 @@ class GoldenTest(unittest.TestCase):
     @for_each_golden
     def test_readiness_is_seen_within_the_drain_delay(self, name: str, manifests: manifest.Manifests) -> None:
         probe = manifests.server_pod()["containers"][0]["readinessProbe"]
-        delay = manifest.seconds(effective(self.known_args(manifests))["drain-delay"])
+        delay = manifest.seconds(effective(self.plain_args(manifests))["drain-delay"])
         if name != "small":  # One server, for which nobody looks away.
             self.assertLessEqual(probe["periodSeconds"] * probe["failureThreshold"], delay)
 
     @for_each_golden
     def test_memory_holds_sessions_and_calls(self, name: str, manifests: manifest.Manifests) -> None:
-        settings = effective(self.known_args(manifests))
+        settings = effective(self.plain_args(manifests))
         size = {key: manifest.mebibytes(settings[key]) for key in
                 ("kv-memory", "grpc-memory", "max-queue-bytes", "max-request-bytes", "max-reply-bytes")}
         limit = manifest.mebibytes(manifests.server_pod()["containers"][0]["resources"]["limits"]["memory"])
@@ -249,8 +246,7 @@ class GoldenTest(unittest.TestCase):
         schema = json.loads((chart.CHART / "values.schema.json").read_text())
         settings = schema["properties"]["settings"]
         for name in (*settings["propertyNames"]["not"]["enum"], *settings["required"]):
-            if f"--{name}" not in SECURE:
-                self.assertRegex(self.help, rf"--{name}\b")
+            self.assertRegex(self.help, rf"--{name}\b")
 
     def test_autoscaler_has_its_metric(self) -> None:
         """prometheus-adapter.yaml serves it, from series that a server has, by a query that parses."""
@@ -270,12 +266,12 @@ class GoldenTest(unittest.TestCase):
     def test_probes_are_answered(self, name: str, manifests: manifest.Manifests) -> None:
         container = manifests.server_pod()["containers"][0]
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        settings = effective(self.known_args(manifests))
+        settings = effective(self.plain_args(manifests))
         self.assertEqual(ports, {"grpc": int(settings["grpc-address"].rpartition(":")[2]),
                                  "http": int(settings["http-address"].rpartition(":")[2])})
         if name not in ("default", "small"):
             return  # The others differ in nothing that a probe sees.
-        with serving(self.known_args(manifests)) as address:
+        with serving(self.plain_args(manifests)) as address:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 get = container[probe]["httpGet"]
                 self.assertEqual(get["port"], "http")
