@@ -71,8 +71,8 @@ TEST(TenantTableTest, ManyThreadsMakeATenantOnce) {
   TenantTable table({}, {});
   std::vector<Tenant*> found(8);
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < found.size(); ++i) {
-    threads.emplace_back([&, i] { found[i] = *table.Find("a"); });
+  for (Tenant*& tenant : found) {
+    threads.emplace_back([&] { tenant = *table.Find("a"); });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(std::set<Tenant*>(found.begin(), found.end()).size(), 1u);
