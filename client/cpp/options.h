@@ -69,6 +69,9 @@ struct ClientOptions {
   std::vector<ChannelArgument> channel_arguments = {};
 };
 
+// Keys, lower-case, and values.
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
 // What one call overrides.
 struct CallOptions {
   // From the start of the call, retries included. 0: the client's default.
@@ -76,8 +79,12 @@ struct CallOptions {
   // Wait for a server that is not up yet, up to the deadline, instead of
   // failing with UNAVAILABLE.
   bool wait_for_ready = false;
-  // Further metadata; keys are lower-case.
-  std::vector<std::pair<std::string, std::string>> metadata = {};
+  // Further metadata.
+  Metadata metadata = {};
+  // Null, or where the server's trailing metadata goes when the call ends,
+  // whatever its status ("server-timing" of a call that sent a traceparent).
+  // Must live until then: until the callback runs, or a stream's Finish.
+  Metadata* trailing_metadata = nullptr;
 };
 
 }  // namespace attn::client

@@ -67,6 +67,15 @@ void Apply(const CallSettings& settings, grpc::ClientContext& context) {
   }
 }
 
+// REQUIRES: the call has ended.
+void TakeTrailers(const grpc::ClientContext& context, Metadata* trailers) {
+  if (trailers == nullptr) return;
+  for (const auto& [key, value] : context.GetServerTrailingMetadata()) {
+    trailers->emplace_back(std::string(key.data(), key.size()),
+                           std::string(value.data(), value.size()));
+  }
+}
+
 // Calls that still exist. Their contexts refer to the channel, and gRPC's own
 // callback threads must not drop the last reference to it: they would have to
 // join themselves. Thread-safe.
@@ -138,6 +147,7 @@ class UnaryCall : public Cancellable,
   void Start(grpc::GenericStub& stub, const char* method, WireMessage request,
              const CallSettings& settings) {
     Apply(settings, context_);
+    trailing_metadata_ = settings.trailing_metadata;
     request_ = ToByteBuffer(std::move(request));
     place_.set().Add(shared_from_this());
     stub.UnaryCall(&context_, method, grpc::StubOptions(), &request_,
@@ -151,6 +161,7 @@ class UnaryCall : public Cancellable,
 
  private:
   void Complete(const grpc::Status& status) {
+    TakeTrailers(context_, trailing_metadata_);
     absl::Status outcome = FromGrpc(status);
     if (outcome.ok() && !Parse(response_, *reply_)) {
       outcome = absl::InternalError("the reply does not parse");
@@ -163,6 +174,7 @@ class UnaryCall : public Cancellable,
   InFlightPlace place_;  // First, so that it goes after the context.
   MessageLite* const reply_;
   std::function<void(absl::Status)> done_;
+  Metadata* trailing_metadata_ = nullptr;
   grpc::ClientContext context_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
@@ -175,7 +187,8 @@ class ReactorStream
       public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   ReactorStream(grpc::GenericStub& stub, const char* method,
-                const CallSettings& settings) {
+                const CallSettings& settings)
+      : trailing_metadata_(settings.trailing_metadata) {
     Apply(settings, context_);
     stub.PrepareBidiStreamingCall(&context_, method, grpc::StubOptions(), this);
     AddHold();
@@ -225,6 +238,7 @@ class ReactorStream
   void OnWriteDone(bool ok) override { Set(write_ok_, ok); }
   void OnReadDone(bool ok) override { Set(read_ok_, ok); }
   void OnDone(const grpc::Status& status) override {
+    TakeTrailers(context_, trailing_metadata_);
     const absl::MutexLock lock(&mutex_);
     status_ = FromGrpc(status);
   }
@@ -248,6 +262,7 @@ class ReactorStream
     return *status_;
   }
 
+  Metadata* const trailing_metadata_;
   grpc::ClientContext context_;
   grpc::ByteBuffer write_buffer_;  // The writer's.
   grpc::ByteBuffer read_buffer_;   // The reader's.

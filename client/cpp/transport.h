@@ -28,7 +28,8 @@ struct CallSettings {
   absl::Time deadline = absl::InfiniteFuture();
   bool wait_for_ready = false;
   bool may_retry = true;
-  std::vector<std::pair<std::string, std::string>> metadata;
+  Metadata metadata;
+  Metadata* trailing_metadata = nullptr;  // As CallOptions has it.
 };
 
 // Something that can be cancelled from any thread, also when it has ended.

@@ -14,6 +14,7 @@ CallSettings Resolve(const CallOptions& options,
   settings.deadline = absl::Now() + deadline;
   settings.wait_for_ready = options.wait_for_ready;
   settings.metadata = options.metadata;
+  settings.trailing_metadata = options.trailing_metadata;
   return settings;
 }
 

@@ -55,6 +55,32 @@ TEST_F(AttendTest, AnswersEveryLayoutAndDtypeWithinTheBound) {
   }
 }
 
+TEST_F(AttendTest, TracedCallsAreAnsweredInTrailingMetadata) {
+  const std::string trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+  client::Metadata trailers;
+  const client::CallOptions traced{
+      .metadata = {{"traceparent", "00-" + trace_id + "-00f067aa0ba902b7-01"}},
+      .trailing_metadata = &trailers};
+  const client::AttendRequest request = ToRequest(MakeCase(SmallOptions()));
+  const auto is_answered =
+      testing::AllOf(testing::Contains(testing::Pair(
+                         "traceparent", testing::HasSubstr(trace_id))),
+                     testing::Contains(testing::Pair(
+                         "server-timing", testing::HasSubstr("total;dur="))));
+  ASSERT_TRUE(client_->Attend(request, traced).ok());
+  EXPECT_THAT(trailers, is_answered);
+  trailers.clear();
+  const auto stream = client_->OpenStream(traced);
+  stream->Write(request);
+  stream->WritesDone();
+  ASSERT_TRUE(stream->Read().has_value());
+  ASSERT_TRUE(stream->Finish().ok());
+  EXPECT_THAT(trailers, is_answered);
+  trailers.clear();
+  EXPECT_FALSE(client_->GetSession("nobody", traced).ok());
+  EXPECT_THAT(trailers, is_answered);
+}
+
 TEST_F(AttendTest, ResponseCarriesShapesIdAndTimes) {
   CaseOptions options = SmallOptions();
   options.output.return_lse = true;

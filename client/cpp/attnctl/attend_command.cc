@@ -2,12 +2,14 @@
 
 #include <cstdio>
 #include <memory>
+#include <random>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cpp/attnctl/axis_names.h"
+#include "client/cpp/attnctl/call_trace.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/explorer_page.h"
 #include "client/cpp/attnctl/flag_types.h"
@@ -51,19 +53,26 @@ std::string Summary(const AttendResponse& response) {
   return text;
 }
 
-std::string JsonSummary(const AttendResponse& response) {
+// `more`: further members, each with a comma before it.
+std::string JsonSummary(const AttendResponse& response,
+                        const std::string& more) {
   const client::Timing& timing = response.timing;
   return absl::StrFormat(
       "{\"request_id\": %s, \"output_dtype\": \"%s\", \"output_shape\": %s, "
       "\"queue_ns\": %d, \"compute_ns\": %d, \"total_ns\": %d, "
-      "\"batch_size\": %d, \"session_length\": %d}\n",
+      "\"batch_size\": %d, \"session_length\": %d%s}\n",
       JsonString(response.request_id),
       std::string(client::DTypeName(response.output.dtype())),
       client::ShapeText(response.output.shape()),
       absl::ToInt64Nanoseconds(timing.queue),
       absl::ToInt64Nanoseconds(timing.compute),
       absl::ToInt64Nanoseconds(timing.total), timing.batch_size,
-      response.session_length);
+      response.session_length, more);
+}
+
+uint64_t SystemRandom() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
 }
 
 absl::Status Save(const std::string& path, const Tensor& tensor) {
@@ -162,9 +171,16 @@ int SendAndShow(const AttendFlags& flags, const client::AttendRequest& request,
                 client::Client& connected) {
   client::CallOptions options;
   options.deadline = flags.deadline;
+  CallTrace trace(SystemRandom);
+  if (flags.trace) {
+    trace.AddTo(options);
+  }
   const absl::StatusOr<AttendResponse> response =
       connected.Attend(request, options);
   if (!response.ok()) {
+    if (flags.trace) {
+      std::fputs(trace.Text().c_str(), stderr);
+    }
     return PrintCallError(response.status());
   }
   absl::Status shown = SaveAll(flags, *response);
@@ -172,8 +188,11 @@ int SendAndShow(const AttendFlags& flags, const client::AttendRequest& request,
   if (!shown.ok()) {
     return PrintUsageError(shown);
   }
-  std::fputs((flags.json ? JsonSummary(*response) : Summary(*response)).c_str(),
-             stdout);
+  const std::string text =
+      flags.json
+          ? JsonSummary(*response, flags.trace ? trace.JsonMembers() : "")
+          : Summary(*response) + (flags.trace ? trace.Text() : "");
+  std::fputs(text.c_str(), stdout);
   return kExitOk;
 }
 

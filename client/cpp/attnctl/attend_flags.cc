@@ -84,6 +84,8 @@ void AddCallFlags(CLI::App& app, AttendFlags& flags) {
   AddPriorityFlag(app, flags.request.priority);
   AddDurationFlag(app, "--deadline", flags.deadline,
                   "Deadline of the call (default: --timeout)");
+  app.add_flag("--trace", flags.trace,
+               "Send a traceparent and print its id with the server's times");
   app.add_option("--session-id", flags.session.session_id,
                  "Attend to a KV-cache session; key and value are appended");
   app.add_option("--layer", flags.session.layer, "Layer of the session");

@@ -30,6 +30,7 @@ struct AttendFlags {
   RopeFlags rope;
   client::SessionRef session;
   absl::Duration deadline = absl::ZeroDuration();  // 0: --timeout.
+  bool trace = false;  // Send a W3C trace and show what came of it.
 
   bool show_weights = false;
   std::string html;  // Where the explorer page goes; empty: nowhere.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
+import subprocess
 from collections.abc import Iterator
 
 import grpc
@@ -13,6 +15,7 @@ import attnserve
 from attnserve import _attend_codec as codec
 from attnserve.request import AttendRequest
 from server import Server
+from server_fixtures import ROOT
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN_ID = "00f067aa0ba902b7"
@@ -132,3 +135,14 @@ def test_lines_about_the_call_have_its_trace_id(binary: str) -> None:
     assert any("warning" in line and "class=SESSION_NEVER_EXISTED" in line for line in refused)
     assert any("call ended" in line and "code=NotFound" in line for line in refused)
     assert any("call ended" in line and f"trace_id={good_id} parent_id={SPAN_ID}" in line for line in server.log)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_attnctl_sends_a_trace_and_shows_what_came_of_it(binary: str, server: Server, form: tuple[str, ...]) -> None:
+    attnctl = pathlib.Path(binary).parents[1] / "client/cpp/attnctl"
+    tensors = [f"--{name}={ROOT}/client/examples/river_bank/{name}.npy" for name in ("query", "key", "value")]
+    shown = subprocess.run([attnctl, "--address", server.address(), "attend", *tensors, "--trace", *form],
+                           check=True, capture_output=True, text=True, timeout=60).stdout
+    assert re.search("trace(_id\": \")? ?[0-9a-f]{32}", shown)
+    assert re.search("span(_id\": \")? ?[0-9a-f]{16}", shown)
+    assert TIMING.search(shown)
