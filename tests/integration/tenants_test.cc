@@ -28,7 +28,7 @@ using testing::IsEmpty;
 constexpr int64_t kPageBytes = 64 * 2 * (16 + 24) * 4;
 
 std::string WriteFile(const std::string& name, const std::string& text) {
-  const std::string path = testing::TempDir() + "/tenants_test_" + name;
+  std::string path = testing::TempDir() + "/tenants_test_" + name;
   std::ofstream(path) << text;
   return path;
 }
