@@ -67,12 +67,10 @@ void Apply(const CallSettings& settings, grpc::ClientContext& context) {
   }
 }
 
-// REQUIRES: the call has ended.
-void TakeTrailers(const grpc::ClientContext& context, Metadata* trailers) {
+void TakeTrailersOfEnded(const grpc::ClientContext& call, Metadata* trailers) {
   if (trailers == nullptr) return;
-  for (const auto& [key, value] : context.GetServerTrailingMetadata()) {
-    trailers->emplace_back(std::string(key.data(), key.size()),
-                           std::string(value.data(), value.size()));
+  for (const auto& [k, v] : call.GetServerTrailingMetadata()) {
+    trailers->push_back({{k.data(), k.size()}, {v.data(), v.size()}});
   }
 }
 
@@ -161,7 +159,7 @@ class UnaryCall : public Cancellable,
 
  private:
   void Complete(const grpc::Status& status) {
-    TakeTrailers(context_, trailing_metadata_);
+    TakeTrailersOfEnded(context_, trailing_metadata_);
     absl::Status outcome = FromGrpc(status);
     if (outcome.ok() && !Parse(response_, *reply_)) {
       outcome = absl::InternalError("the reply does not parse");
@@ -238,7 +236,7 @@ class ReactorStream
   void OnWriteDone(bool ok) override { Set(write_ok_, ok); }
   void OnReadDone(bool ok) override { Set(read_ok_, ok); }
   void OnDone(const grpc::Status& status) override {
-    TakeTrailers(context_, trailing_metadata_);
+    TakeTrailersOfEnded(context_, trailing_metadata_);
     const absl::MutexLock lock(&mutex_);
     status_ = FromGrpc(status);
   }
