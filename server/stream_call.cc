@@ -10,15 +10,14 @@
 
 namespace attn {
 
-StreamCall::StreamCall(const AttendContext& context, const Kind& kind,
+StreamCall::StreamCall(const AttendContext& context, RpcMethod method,
                        Tenant& tenant, grpc::CallbackServerContext& call)
     : context_(context),
       tenant_(tenant),
-      trace_(context, kind.method, call),
+      trace_(context, method, call),
       call_(call),
       deadline_(DeadlineOf(call, context.clock)),
-      order_(kind.order),
-      recorder_(context.metrics, kind.method, context.clock) {}
+      recorder_(context.metrics, method, context.clock) {}
 
 void StreamCall::StartReading() {
   Next next;
@@ -35,17 +34,16 @@ StreamCall::Next StreamCall::Decide() {
   const bool is_ending = is_broken_ || !end_status_.ok();
   if (is_ending) {
     results_.clear();
-    early_results_.clear();
+    order_.Clear();
   }
-  const size_t in_flight =
-      flows_.size() + early_results_.size() + results_.size();
+  const size_t in_flight = flows_.size() + order_.num_held() + results_.size();
   if (!is_reading_ && !reads_ended_ && !is_ending && in_flight < kMaxInFlight &&
       unsent_bytes_ < kMaxUnsentBytes) {
     next.read = is_reading_ = true;
   }
   if (!is_writing_ && !results_.empty()) {
     next.write = is_writing_ = true;
-    outgoing_.Swap(&results_.front());
+    outgoing_.Swap(&results_.front().bytes);
     results_.pop_front();
     unsent_bytes_ -= static_cast<int64_t>(outgoing_.Length());
   }
@@ -115,29 +113,24 @@ absl::Status StreamCall::CheckSize(const FragmentedBytes& bytes) const {
 void StreamCall::Store(uint64_t id, Reply result) {
   const TimePoint start = context_.clock.Now();
   const int64_t bytes = ReplySize(result);
-  grpc::ByteBuffer buffer = ToByteBuffer(std::move(result));
+  OutgoingMessage message;
+  message.bytes = ToByteBuffer(std::move(result));
   Next next;
   {
     absl::MutexLock lock(&mutex_);
     recorder_.AddResponseBytes(bytes);
     recorder_.ObserveSend(context_.clock.Now() - start);
     flows_.erase(id);
-    early_results_[id].Swap(&buffer);
     unsent_bytes_ += bytes;
-    QueueResults();
+    order_.Add(id, std::move(message), results_);
     next = Decide();
   }
   Do(next);
 }
 
-void StreamCall::QueueResults() {
-  while (!early_results_.empty()) {
-    const auto first = early_results_.begin();
-    if (order_ == Order::kAsTheyCame && first->first != next_result_) return;
-    results_.emplace_back().Swap(&first->second);
-    early_results_.erase(first);
-    ++next_result_;
-  }
+void StreamCall::KeepOrder(uint64_t id, std::string_view lane) {
+  absl::MutexLock lock(&mutex_);
+  order_.Expect(id, lane);
 }
 
 void StreamCall::End(uint64_t id, const absl::Status& status) {
@@ -186,25 +179,27 @@ void StreamCall::OnCancel() {
 
 AttendStreamCall::AttendStreamCall(const AttendContext& context, Tenant& tenant,
                                    grpc::CallbackServerContext& call)
-    : StreamCall(context, {RpcMethod::kAttendStream, Order::kAsTheyFinish},
-                 tenant, call) {
+    : StreamCall(context, RpcMethod::kAttendStream, tenant, call) {
   StartReading();
 }
 
 void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
                                   AttendFlow& flow) {
-  if (const absl::Status status = CheckSize(bytes); !status.ok()) {
-    RecordRefusal(context_, status, trace_.trace_id());
+  const TimePoint start = context_.clock.Now();
+  const absl::Status fits = CheckSize(bytes);
+  DecodedRequest decoded =
+      DecodeRequest({bytes, context_.shared_memory}, bytes.whole());
+  if (decoded.session.has_value()) KeepOrder(id, decoded.session->session_id);
+  if (!fits.ok()) {
+    RecordRefusal(context_, fits, trace_.trace_id());
     return Store(
-        id,
-        EncodeResult(
-            {.status = status,
-             .request_id = DecodeRequest({bytes}, bytes.whole()).request_id}));
+        id, EncodeResult({.status = fits, .request_id = decoded.request_id}));
   }
-  flow.Run(bytes, bytes.whole(), [this, id](const AttendOutcome& outcome) {
-    trace_.Observe(outcome);
-    Store(id, EncodeResult(outcome));
-  });
+  flow.RunDecoded(bytes, std::move(decoded), start,
+                  [this, id](const AttendOutcome& outcome) {
+                    trace_.Observe(outcome);
+                    Store(id, EncodeResult(outcome));
+                  });
 }
 
 }  // namespace attn

@@ -1,7 +1,7 @@
 // The reactors of streams: many requests on their way at once. AttendStreamCall
-// here answers in the order in which they finish; ModelInfer's stream
-// (inference/infer_stream_call.h) in the order in which they came. Each owns
-// itself until gRPC's OnDone.
+// here answers those of one session in the order in which they came, others as
+// they finish; ModelInfer's stream (inference/infer_stream_call.h) all in the
+// order in which they came. Each owns itself until gRPC's OnDone.
 //
 // Invariants:
 //   1. At most one read and one write are under way.
@@ -17,6 +17,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -25,9 +26,24 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/attend_flow.h"
 #include "server/call_trace.h"
+#include "server/result_order.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {
+
+// A message on its way out; moves without a copy of gRPC's.
+struct OutgoingMessage {
+  OutgoingMessage() = default;
+  OutgoingMessage(OutgoingMessage&& other) noexcept {
+    bytes.Swap(&other.bytes);
+  }
+  OutgoingMessage& operator=(OutgoingMessage&& other) noexcept {
+    bytes.Swap(&other.bytes);
+    return *this;
+  }
+
+  grpc::ByteBuffer bytes;
+};
 
 class StreamCall
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
@@ -35,14 +51,7 @@ class StreamCall
   static constexpr size_t kMaxInFlight = 256;
   static constexpr int64_t kMaxUnsentBytes = int64_t{64} << 20;
 
-  enum class Order { kAsTheyFinish, kAsTheyCame };
-
-  struct Kind {
-    RpcMethod method;
-    Order order;
-  };
-
-  StreamCall(const AttendContext& context, const Kind& kind, Tenant& tenant,
+  StreamCall(const AttendContext& context, RpcMethod method, Tenant& tenant,
              grpc::CallbackServerContext& call);
 
   void OnReadDone(bool ok) override;
@@ -61,6 +70,9 @@ class StreamCall
 
   // RESOURCE_EXHAUSTED for a message beyond --max-request-bytes.
   absl::Status CheckSize(const FragmentedBytes& bytes) const;
+  // Results of one lane are sent in the order of their requests. From
+  // RunMessage alone, before anybody can store the result of `id`.
+  void KeepOrder(uint64_t id, std::string_view lane);
   // The result of request `id`. Not to be called from elsewhere.
   void Store(uint64_t id, Reply result);
   // Request `id` failed, and the stream with it: what is under way is
@@ -83,15 +95,12 @@ class StreamCall
   };
 
   void RunIncoming();
-  // Moves results whose turn has come to results_.
-  void QueueResults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Flows AllFlows() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Next Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Do(const Next& next);
 
   grpc::CallbackServerContext& call_;
   const TimePoint deadline_;
-  const Order order_;
 
   grpc::ByteBuffer incoming_;  // gRPC's while a read is under way.
   grpc::ByteBuffer outgoing_;  // gRPC's while a write is under way.
@@ -102,11 +111,10 @@ class StreamCall
   // Requests under way. Shared with the engine's callbacks.
   std::map<uint64_t, std::shared_ptr<AttendFlow>> flows_
       ABSL_GUARDED_BY(mutex_);
-  // Results that wait for those of earlier requests, where order matters.
-  std::map<uint64_t, grpc::ByteBuffer> early_results_ ABSL_GUARDED_BY(mutex_);
-  uint64_t next_result_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::deque<grpc::ByteBuffer> results_ ABSL_GUARDED_BY(mutex_);
-  // Of results_ and early_results_.
+  ResultOrder<OutgoingMessage> order_ ABSL_GUARDED_BY(mutex_);
+  // Whose turn has come.
+  std::deque<OutgoingMessage> results_ ABSL_GUARDED_BY(mutex_);
+  // Of results_ and those that order_ holds.
   int64_t unsent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;

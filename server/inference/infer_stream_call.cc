@@ -19,9 +19,7 @@ bool WantsStatus(const grpc::CallbackServerContext& call) {
 InferStreamCall::InferStreamCall(const InferenceContext& context,
                                  Tenant& tenant,
                                  grpc::CallbackServerContext& call)
-    : StreamCall(context.attend,
-                 {RpcMethod::kModelStreamInfer, Order::kAsTheyCame}, tenant,
-                 call),
+    : StreamCall(context.attend, RpcMethod::kModelStreamInfer, tenant, call),
       inference_(context),
       ends_at_first_error_(WantsStatus(call)) {
   StartReading();
@@ -29,6 +27,7 @@ InferStreamCall::InferStreamCall(const InferenceContext& context,
 
 void InferStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
                                  AttendFlow& flow) {
+  KeepOrder(id, "stream");
   if (const absl::Status status = CheckSize(bytes); !status.ok()) {
     RecordRefusal(context_, status, trace_.trace_id());
     return Conclude(

@@ -1,5 +1,6 @@
 // Sessions of the real server: every method, every error, and the same answers
 // as stateless calls.
+#include <map>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,29 @@ TEST_F(SessionTest, BatchAppliesItemsOfOneSessionInOrder) {
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_EQ((*results)[2].response.session_length, 16u);
   ExpectError((*results)[3].status, StatusCode::kFailedPrecondition, "");
+}
+
+TEST_F(SessionTest, StreamAnswersEachSessionInOrder) {
+  std::map<std::string, std::vector<std::string>> sent;
+  const auto stream = client_->OpenStream();
+  for (int64_t first = 0; first < kLength; first += first == 0 ? 100 : 1) {
+    for (const char* id : {"s", "t"}) {
+      if (first == 0) ASSERT_TRUE(client_->CreateSession(Spec(), id).ok());
+      client::AttendRequest request = Tokens(first, first == 0 ? 100 : 1, id);
+      request.request_id = id + std::to_string(first);
+      sent[id].push_back(request.request_id);
+      ASSERT_TRUE(stream->Write(request));
+    }
+  }
+  stream->WritesDone();
+  std::map<std::string, std::vector<std::string>> answered;
+  while (const auto result = stream->Read()) {
+    EXPECT_TRUE(result->status.ok()) << result->status;
+    const std::string& id = result->response.request_id;
+    answered[id.substr(0, 1)].push_back(id);
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(answered, sent);
 }
 
 TEST_F(SessionTest, ForksAndTruncationsKeepToThemselves) {
