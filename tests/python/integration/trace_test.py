@@ -116,7 +116,9 @@ def test_every_stream_is_traced_also_when_it_refuses(channel: grpc.Channel, meth
 
 @pytest.mark.parametrize("metadata", [
     [], [("tracestate", "vendor=1")], [("traceparent", "")], [("traceparent", TRACEPARENT.upper())],
-    [("traceparent", TRACEPARENT + "-00")], [("traceparent", TRACEPARENT), ("traceparent", TRACEPARENT)]])
+    [("traceparent", TRACEPARENT + "-00")],
+    pytest.param([("traceparent", TRACEPARENT), ("traceparent", TRACEPARENT)],
+                 marks=pytest.mark.skipif(not grpc.__version__.startswith("1.51."), reason="later ones send one of two"))])
 def test_without_one_good_traceparent_nothing_is_answered(channel: grpc.Channel, metadata: Metadata) -> None:
     trailers = ask(channel, ATTENTION + "Attend", codec.encode_request(request()).to_bytes(), metadata)
     assert not {"traceparent", "server-timing"} & trailers.keys()
