@@ -38,6 +38,9 @@ OUTSIDE_CORE = ["performance-unnecessary-value-param", "bugprone-reserved-identi
                 "bugprone-suspicious-semicolon", "bugprone-assert-side-effect", "bugprone-multiple-statement-macro",
                 "bugprone-sizeof-expression", "bugprone-infinite-loop", "bugprone-suspicious-string-compare",
                 "modernize-redundant-void-arg", "misc-non-copyable-objects"]
+# The analyzer follows CLI11's and gRPC's code from ours: 6 of 9 s a file. What a
+# client does wrong harms itself; server and core have it.
+CLIENT = ["clang-analyzer-*"]
 NOISE = ("warnings generated", "warning generated", "Suppressed ", "Use -header-filter",
          "warnings treated as errors", "warning treated as error")
 
@@ -61,6 +64,8 @@ def checks_of(path):
     off = []
     if not path.startswith("core/"):
         off += OUTSIDE_CORE
+    if path.startswith("client/"):
+        off += CLIENT
     if path.startswith("tests/"):
         off += TESTS
     return [f"--checks={','.join('-' + check for check in off)}"] if off else []
