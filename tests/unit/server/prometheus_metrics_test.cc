@@ -102,28 +102,25 @@ TEST_F(PrometheusMetricsTest, HasEveryFamilyFromTheStart) {
 
 TEST_F(PrometheusMetricsTest, HasEveryLabelValueFromTheStart) {
   const std::string page = metrics_.Render();
-  for (const char* series :
-       {"attn_tasks_total{outcome=\"expired\"}",
-        "attn_batches_total{closed_by=\"idle_worker\"}",
-        "attn_shed_total{reason=\"QUEUE_FULL\"}",
-        "attn_refused_total{reason=\"KV_MEMORY\"}",
-        "attn_refused_total{reason=\"NOT_SERVED\"}",
-        "attn_queue_wait_seconds_count{kind=\"decode\"}",
-        "attn_sessions_closed_total{reason=\"expired\"}",
-        "attn_tenant_kv_bytes{tenant=\"search\"}",
-        "attn_tenant_admitted_tasks_total{tenant=\"other\"}",
-        "attn_tenant_refused_total{bound=\"queue\",tenant=\"search\"}",
-        "attn_access_denied_total{code=\"PermissionDenied\",port=\"http\"}",
-        "attn_access_denied_total{code=\"Unauthenticated\","
-        "port=\"shared_memory\"}",
-        "attn_credential_reloads_total{files=\"tls\",outcome=\"failed\"}",
-        "attn_credential_reloads_total{files=\"tokens\",outcome=\"ok\"}",
-        "attn_tls_certificate_expiry_timestamp_seconds",
-        "grpc_server_handled_total{grpc_code=\"ResourceExhausted\","
-        "grpc_method=\"ImportSession\",grpc_service="
-        "\"attn.v1.SessionService\",grpc_type=\"client_stream\"}",
-        "grpc_server_started_total{grpc_method=\"Watch\",grpc_service="
-        "\"grpc.health.v1.Health\",grpc_type=\"server_stream\"}"}) {
+  for (
+      const char* series :
+      {"attn_tasks_total{outcome=\"expired\"}",
+       "attn_batches_total{closed_by=\"idle_worker\"}",
+       "attn_shed_total{reason=\"QUEUE_FULL\"}",
+       "attn_refused_total{reason=\"KV_MEMORY\"}",
+       "attn_refused_total{reason=\"NOT_SERVED\"}",
+       "attn_queue_wait_seconds_count{kind=\"decode\"}",
+       "attn_sessions_closed_total{reason=\"expired\"}",
+       "attn_tenant_kv_bytes{tenant=\"search\"}",
+       "attn_tenant_admitted_tasks_total{tenant=\"other\"}",
+       "attn_tenant_refused_total{bound=\"queue\",tenant=\"search\"}",
+       "attn_access_denied_total{code=\"PermissionDenied\",port=\"http\"}",
+       R"(attn_access_denied_total{code="Unauthenticated",port="grpc"})",
+       "attn_credential_reloads_total{files=\"tls\",outcome=\"failed\"}",
+       "attn_credential_reloads_total{files=\"tokens\",outcome=\"ok\"}",
+       "attn_tls_certificate_expiry_timestamp_seconds",
+       R"(grpc_server_handled_total{grpc_code="ResourceExhausted",grpc_method="ImportSession",grpc_service="attn.v1.SessionService",grpc_type="client_stream"})",
+       R"(grpc_server_started_total{grpc_method="Watch",grpc_service="grpc.health.v1.Health",grpc_type="server_stream"})"}) {
     EXPECT_THAT(SampleOf(page, series), Optional(0)) << series;
   }
 }
