@@ -17,6 +17,7 @@
 //    session again, in ShardedOptions::restore_session.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

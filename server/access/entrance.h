@@ -3,6 +3,7 @@
 // ports ask it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
