@@ -113,7 +113,9 @@ TEST_F(SessionTest, StreamAnswersEachSessionInOrder) {
   const auto stream = client_->OpenStream();
   for (int64_t first = 0; first < kLength; first += first == 0 ? 100 : 1) {
     for (const char* id : {"s", "t"}) {
-      if (first == 0) ASSERT_TRUE(client_->CreateSession(Spec(), id).ok());
+      if (first == 0) {
+        ASSERT_TRUE(client_->CreateSession(Spec(), id).ok());
+      }
       client::AttendRequest request = Tokens(first, first == 0 ? 100 : 1, id);
       request.request_id = id + std::to_string(first);
       sent[id].push_back(request.request_id);
