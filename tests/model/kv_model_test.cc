@@ -392,8 +392,8 @@ TEST(KvModelTest, RandomOperationsFollowTheModel) {
     all.for_memory += refusals.for_memory;
     all.for_quota += refusals.for_quota;
   }
-  EXPECT_GT(all.for_memory, 100) << "the budget never ran out";
-  EXPECT_GT(all.for_quota, 100) << "the quota never ran out";
+  EXPECT_GT(all.for_memory, Scaled(100, 0)) << "the budget never ran out";
+  EXPECT_GT(all.for_quota, Scaled(100, 0)) << "the quota never ran out";
 }
 
 }  // namespace

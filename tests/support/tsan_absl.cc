@@ -40,6 +40,19 @@ void ATTN_WRAP(5Mutex6UnlockEv)(void* mutex) {
   ATTN_REAL(5Mutex6UnlockEv)(mutex);
 }
 
+// Readers, too, come after the last writer and before the next one.
+void ATTN_REAL(5Mutex10ReaderLockEv)(void* mutex);
+void ATTN_WRAP(5Mutex10ReaderLockEv)(void* mutex) {
+  ATTN_REAL(5Mutex10ReaderLockEv)(mutex);
+  __tsan_acquire(mutex);
+}
+
+void ATTN_REAL(5Mutex12ReaderUnlockEv)(void* mutex);
+void ATTN_WRAP(5Mutex12ReaderUnlockEv)(void* mutex) {
+  __tsan_release(mutex);
+  ATTN_REAL(5Mutex12ReaderUnlockEv)(mutex);
+}
+
 // CondVar: waiting unlocks and locks inside the library.
 void ATTN_REAL(7CondVar4WaitEPNS0_5MutexE)(void* condition, void* mutex);
 void ATTN_WRAP(7CondVar4WaitEPNS0_5MutexE)(void* condition, void* mutex) {

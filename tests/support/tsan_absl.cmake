@@ -13,6 +13,8 @@ target_link_libraries(attn_test_support PUBLIC absl::synchronization)
 foreach(symbol
     _ZN4absl${namespace}5Mutex4LockEv
     _ZN4absl${namespace}5Mutex6UnlockEv
+    _ZN4absl${namespace}5Mutex10ReaderLockEv
+    _ZN4absl${namespace}5Mutex12ReaderUnlockEv
     _ZN4absl${namespace}7CondVar4WaitEPNS0_5MutexE
     _ZN4absl${namespace}7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE
     _ZN4absl${namespace}12Notification6NotifyEv

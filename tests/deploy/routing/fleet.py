@@ -19,16 +19,22 @@ DRAIN_DELAY = "4s"
 WITHIN_SECONDS = 30
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """A port that stays free while its server is away: the system picks ports for
-    others from 32768 on."""
+    others from 32768 on. Each once."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
 
 
