@@ -28,9 +28,9 @@
 #include "server/memory_socket.h"
 #include "server/process_facts.h"
 #include "server/session_service.h"
-#include "server/session_sweeper.h"
 #include "server/statusz.h"
 #include "server/tenant_file.h"
+#include "server/ticker.h"
 
 namespace attn {
 namespace {
@@ -162,7 +162,7 @@ class WiredServer final : public AttentionServer {
   std::unique_ptr<MemorySocket> memory_socket_;  // Null: none is shared.
   std::unique_ptr<PagePool> pages_;
   std::unique_ptr<SessionStore> store_;
-  std::unique_ptr<SessionSweeper> sweeper_;
+  std::unique_ptr<Ticker> sweeper_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<AttendContext> context_;
   std::optional<Doorkeeper> doorkeeper_;
@@ -292,7 +292,8 @@ void WiredServer::MakeSessions() {
                                  .clock = clock_,
                                  .metrics = *metrics_,
                                  .random = SystemRandom});
-  sweeper_ = std::make_unique<SessionSweeper>(*store_);
+  sweeper_ = std::make_unique<Ticker>(std::chrono::seconds(1),
+                                      [this] { store_->Sweep(); });
 }
 
 absl::Status WiredServer::ListenHttp() {

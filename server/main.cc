@@ -12,7 +12,6 @@
 #include "absl/synchronization/mutex.h"
 #include "core/base/cpu_topology.h"
 #include "google/protobuf/stubs/logging.h"
-#include "server/access/reloader.h"
 #include "server/attention_server.h"
 #include "server/command_line.h"
 #include "server/descriptor_limit.h"
@@ -21,6 +20,7 @@
 #include "server/healthcheck.h"
 #include "server/log.h"
 #include "server/signal_listener.h"
+#include "server/ticker.h"
 
 namespace attn {
 namespace {
@@ -82,8 +82,8 @@ int Serve(const ServerConfig& config) {
   log.Info("serving", {{"grpc", (*server)->grpc_address()},
                        {"http", (*server)->http_address()},
                        {"version", ServerVersion()}});
-  const Reloader free_memory(kFreeMemoryInterval,
-                             [] { ReturnFreeMemory(kFreeBytesKept); });
+  const Ticker free_memory(kFreeMemoryInterval,
+                           [] { ReturnFreeMemory(kFreeBytesKept); });
   Drain(**server, config, log, clock, events);
   return 0;
 }

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Entrance>> Entrance::Open(
       new Entrance(std::move(tls), !files.tls_client_ca.empty(),
                    std::move(tokens), log, metrics));
   if (entrance->tls_ != nullptr || entrance->tokens_ != nullptr) {
-    entrance->reloader_ = std::make_unique<Reloader>(
+    entrance->reloader_ = std::make_unique<Ticker>(
         reload_interval, [opened = entrance.get()] { opened->Reload(); });
   }
   return entrance;

@@ -12,11 +12,11 @@
 #include "server/access/access.h"
 #include "server/access/access_point.h"
 #include "server/access/reloaded_files.h"
-#include "server/access/reloader.h"
 #include "server/access/tls_identity.h"
 #include "server/access/token_set.h"
 #include "server/log.h"
 #include "server/prometheus_metrics.h"
+#include "server/ticker.h"
 
 namespace attn {
 
@@ -76,7 +76,7 @@ class Entrance {
   const std::unique_ptr<TlsFiles> tls_;      // Null: no TLS.
   const std::unique_ptr<TokenFile> tokens_;  // Null: no tokens.
   const Access access_;
-  std::unique_ptr<Reloader> reloader_;  // Last: it uses what is above.
+  std::unique_ptr<Ticker> reloader_;  // Last: it uses what is above.
 };
 
 }  // namespace attn

@@ -1,4 +1,4 @@
-#include "server/access/reloader.h"
+#include "server/ticker.h"
 
 #include <utility>
 
@@ -6,15 +6,15 @@
 
 namespace attn {
 
-Reloader::Reloader(Duration interval, std::function<void()> reload)
-    : thread_([this, interval, reload = std::move(reload)] {
+Ticker::Ticker(Duration interval, std::function<void()> tick)
+    : thread_([this, interval, tick = std::move(tick)] {
         while (
             !stop_.WaitForNotificationWithTimeout(absl::FromChrono(interval))) {
-          reload();
+          tick();
         }
       }) {}
 
-Reloader::~Reloader() {
+Ticker::~Ticker() {
   stop_.Notify();
   thread_.join();
 }

@@ -1,5 +1,5 @@
-// Calls a function now and then, on a thread of its own: what reads credentials
-// again while the server runs.
+// Calls a function now and then, on a thread of its own: what sweeps idle
+// sessions, reads credentials again and gives memory back while nobody asks.
 #pragma once
 
 #include <functional>
@@ -11,14 +11,14 @@
 namespace attn {
 
 // Thread-safe.
-class Reloader {
+class Ticker {
  public:
   // The first call comes after `interval`.
-  Reloader(Duration interval, std::function<void()> reload);
+  Ticker(Duration interval, std::function<void()> tick);
   // Ends the thread.
-  ~Reloader();
-  Reloader(const Reloader&) = delete;
-  Reloader& operator=(const Reloader&) = delete;
+  ~Ticker();
+  Ticker(const Ticker&) = delete;
+  Ticker& operator=(const Ticker&) = delete;
 
  private:
   absl::Notification stop_;
