@@ -1,7 +1,8 @@
 // The reactor of SessionService.AppendKv.
 #pragma once
 
-#include "server/unary_calls.h"
+#include "server/fragmented_bytes.h"
+#include "server/unary_call.h"
 
 namespace attn {
 

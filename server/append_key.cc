@@ -29,19 +29,23 @@ class Hash {
     for (const int64_t dim : tensor.dims) Add(dim);
   }
 
-  XXH128_hash_t Value() const { return XXH3_128bits_digest(&state_); }
+  AppendKey Key() const {
+    const XXH128_hash_t value = XXH3_128bits_digest(&state_);
+    return {
+        .num_tokens = 0, .hash_low = value.low64, .hash_high = value.high64};
+  }
 
  private:
   XXH3_state_t state_;
 };
+
+}  // namespace
 
 ReadBytes ReaderOf(const FragmentedBytes& bytes, ByteRange place) {
   return [&bytes, place](int64_t offset, int64_t size, std::byte* to) {
     bytes.CopyTo({place.offset + offset, size}, to);
   };
 }
-
-}  // namespace
 
 SessionCall MakeSessionCall(Session& session, const SessionTarget& target,
                             const FragmentedBytes& bytes,
@@ -79,8 +83,20 @@ AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
     hash.Add(bytes, places.rope_cos);
     hash.Add(bytes, places.rope_sin);
   }
-  const XXH128_hash_t value = hash.Value();
-  return {.num_tokens = 0, .hash_low = value.low64, .hash_high = value.high64};
+  return hash.Key();
+}
+
+AppendKey HashForward(const FragmentedBytes& bytes,
+                      const DecodedForward& decoded) {
+  const bool has_context = decoded.spec.context.is_present;
+  Hash hash;
+  hash.Add(static_cast<int64_t>(decoded.layer.size()));
+  hash.Add(decoded.layer.data(), decoded.layer.size());
+  hash.Add(int64_t{has_context});
+  hash.Add(has_context ? decoded.spec.context : decoded.spec.hidden);
+  hash.Add(bytes, has_context ? decoded.places.context : decoded.places.hidden);
+  if (!has_context) hash.Add(decoded.spec.positions);
+  return hash.Key();
 }
 
 }  // namespace attn

@@ -5,10 +5,14 @@
 #include "core/attention/request_spec.h"
 #include "core/engine/session_calls.h"
 #include "core/kv_cache/kv_layer.h"
+#include "server/forward_codec.h"
 #include "server/fragmented_bytes.h"
 #include "server/wire_codec.h"
 
 namespace attn {
+
+// Reads the tensor at `place`. Borrows the bytes.
+ReadBytes ReaderOf(const FragmentedBytes& bytes, ByteRange place);
 
 // A call on a layer of `session`, whose keys and values lie in `bytes`. Borrows
 // all of them.
@@ -21,5 +25,10 @@ SessionCall MakeSessionCall(Session& session, const SessionTarget& target,
 // number of tokens is left to whoever validates the shapes.
 AppendKey HashAppend(const FragmentedBytes& bytes, const RequestSpec& spec,
                      const TensorPlaces& places);
+
+// The same of what a ForwardRequest's keys and values come from, and of the
+// layer that makes them.
+AppendKey HashForward(const FragmentedBytes& bytes,
+                      const DecodedForward& decoded);
 
 }  // namespace attn

@@ -21,9 +21,11 @@
 #include "server/access/tls_credentials.h"
 #include "server/attention_service.h"
 #include "server/connection_limits.h"
+#include "server/engine_settings.h"
 #include "server/health_service.h"
 #include "server/http_endpoint.h"
 #include "server/inference/inference_service.h"
+#include "server/layer_host.h"
 #include "server/listen_address.h"
 #include "server/memory_socket.h"
 #include "server/process_facts.h"
@@ -34,25 +36,6 @@
 
 namespace attn {
 namespace {
-
-EngineOptions EngineOptionsOf(const ServerConfig& config) {
-  EngineOptions options;
-  options.num_workers = config.workers > 0 ? config.workers : UsableCpus();
-  options.pins_workers = config.pin_workers;
-  options.max_spin = config.worker_spin;
-  options.admission = {.max_queue_tasks = config.max_queue_tasks,
-                       .max_queue_bytes = config.max_queue_bytes,
-                       .max_queue_wait = config.max_queue_wait,
-                       .num_workers = options.num_workers};
-  options.batching.max_batch_tasks = config.max_batch_tasks;
-  options.batching.max_batch_delay = config.max_batch_delay;
-  // Size classes waste up to a fifth, and replies outlive their place in the
-  // queue until they are sent.
-  options.max_pool_bytes =
-      config.max_queue_bytes + config.max_queue_bytes / 2 +
-      2 * (config.max_request_bytes + config.max_reply_bytes);
-  return options;
-}
 
 // For ids of sessions and spans.
 uint64_t SystemRandom() {
@@ -71,6 +54,7 @@ class WiredServer final : public AttentionServer {
         clock_(clock),
         start_(clock.Now()),
         options_(EngineOptionsOf(config)),
+        layers_(config),
         shared_memory_(
             {.max_bytes = config.shared_memory_bytes, .random = SystemRandom}),
         failure_log_(log, clock) {}
@@ -89,6 +73,8 @@ class WiredServer final : public AttentionServer {
     ATTN_RETURN_IF_ERROR(ShareMemory());
     MakeEngine(std::move(gemm));
     ATTN_RETURN_IF_ERROR(ListenHttp());
+    // Seconds, during which probes hear that it lives and is not ready.
+    ATTN_RETURN_IF_ERROR(layers_.LoadAtStart());
     ATTN_RETURN_IF_ERROR(ListenGrpc());
     is_ready_ = true;
     health_->SetServing(true);
@@ -147,6 +133,7 @@ class WiredServer final : public AttentionServer {
   const Clock& clock_;
   const TimePoint start_;
   const EngineOptions options_;
+  LayerHost layers_;
   SharedMemory shared_memory_;
   FailureLog failure_log_;
   std::atomic<bool> is_ready_{false};
@@ -223,10 +210,12 @@ void WiredServer::MakeMetrics(const TileGemm& gemm) {
       .workers = options_.num_workers,
       .kv_bytes_limit = config_.kv_memory_bytes,
       .sessions_limit = config_.max_sessions,
+      .layer_bytes_limit = config_.max_layer_bytes,
       .memory_bytes_limit = UsableMemoryBytes(),
       .pool_bytes = [this] { return engine_->pool().bytes(); },
       .shared_memory_bytes = [this] { return shared_memory_.used_bytes(); },
       .sessions = [this] { return SessionsNow(); },
+      .layers = [this] { return layers_.Totals(); },
       .tenants = [this] { return tenants_->Usage(); },
       .certificate_expiry_seconds =
           [this] { return entrance_->certificate_expiry_seconds(); }});
@@ -269,8 +258,10 @@ void WiredServer::MakeEngine(std::unique_ptr<TileGemm> gemm) {
   const Gate<AttendContext> gate(*doorkeeper_, *context_);
   attention_ = std::make_unique<AttentionService>(gate);
   sessions_ = std::make_unique<SessionService>(gate);
+  layers_.Open(*doorkeeper_, *context_);
   inference_context_ = std::make_unique<InferenceContext>(InferenceContext{
       .attend = *context_,
+      .layers = layers_.store(),
       .statistics = model_statistics_,
       .is_ready = [this] { return is_ready_.load(); },
       .limits = {.max_queue_tasks = config_.max_queue_tasks,
@@ -336,6 +327,7 @@ absl::Status WiredServer::ListenGrpc() {
   BoundConnections(config_, builder);
   builder.RegisterService(attention_.get());
   builder.RegisterService(sessions_.get());
+  builder.RegisterService(&layers_.service());
   builder.RegisterService(inference_.get());
   builder.RegisterService(health_.get());
   grpc_server_ = builder.BuildAndStart();
@@ -366,6 +358,8 @@ StatuszFacts WiredServer::Facts() const {
           .distributions = metrics_->Distributions(),
           .sessions = SessionsNow(),
           .kv_bytes_limit = config_.kv_memory_bytes,
+          .layers = layers_.Totals(),
+          .layer_bytes_limit = config_.max_layer_bytes,
           .pool_bytes = engine_->pool().bytes(),
           .resident_bytes = ReadProcessFacts().resident_bytes,
           .config = PrintConfig(config_)};

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "server/attend_calls.h"
 #include "server/stream_call.h"
-#include "server/unary_calls.h"
 
 namespace attn {
 namespace {

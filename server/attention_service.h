@@ -1,11 +1,11 @@
 // attn.v1.AttentionService. Its methods are registered raw: requests arrive as
 // bytes and go through server/wire_codec.h. A handler decodes, calls, encodes;
-// each call is a reactor of its own (unary_calls.h, stream_call.h).
+// each call is a reactor of its own (attend_calls.h, stream_call.h).
 #pragma once
 
 #include "attn/v1/attention.grpc.pb.h"
 #include "server/access/gate.h"
-#include "server/attend_flow.h"
+#include "server/request_flow.h"
 
 namespace attn {
 

@@ -65,13 +65,12 @@ std::string_view CallTrace::trace_id() const {
   return state_ == nullptr ? std::string_view() : state_->own.trace_id;
 }
 
-void CallTrace::Observe(const AttendOutcome& outcome) {
-  if (state_ == nullptr || outcome.task == nullptr) return;
-  const TaskTimes& times = outcome.task->times();
+void CallTrace::Observe(const TaskTimes* times) {
+  if (state_ == nullptr || times == nullptr) return;
   absl::MutexLock lock(&state_->mutex);
   StageTimes& longest = state_->times;
-  longest.queue = std::max(longest.queue, times.queue_wait);
-  longest.compute = std::max(longest.compute, times.compute);
+  longest.queue = std::max(longest.queue, times->queue_wait);
+  longest.compute = std::max(longest.compute, times->compute);
 }
 
 void CallTrace::End(int grpc_code) {

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "server/attend_flow.h"
+#include "server/request_flow.h"
 #include "server/rpc_method.h"
 
 namespace grpc {
@@ -30,8 +30,8 @@ class CallTrace {
   // Empty: the call has none that is good.
   std::string_view trace_id() const;
 
-  // One of the call's requests has ended.
-  void Observe(const AttendOutcome& outcome);
+  // One of the call's requests has ended; null: without having been queued.
+  void Observe(const TaskTimes* times);
 
   // Puts the answer into the trailing metadata, and a line into the log at
   // level debug. Once, right before the reactor's Finish.

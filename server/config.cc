@@ -46,6 +46,20 @@ absl::Status CheckCredentials(const ServerConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLayers(const ServerConfig& config) {
+  if (!config.layers_folder.empty()) return absl::OkStatus();
+  if (config.layer_loading) {
+    return absl::InvalidArgumentError(
+        "--layer-loading must come with --layers");
+  }
+  if (config.load_layers == "all" || config.load_layers == "none") {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--load-layers must come with --layers; got only \"",
+                   config.load_layers, "\""));
+}
+
 }  // namespace
 
 ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
@@ -59,6 +73,7 @@ ServerConfig DefaultConfig(int64_t usable_memory_bytes) {
 
 absl::Status CheckConfig(const ServerConfig& config) {
   ATTN_RETURN_IF_ERROR(CheckCredentials(config));
+  ATTN_RETURN_IF_ERROR(CheckLayers(config));
   if (config.max_queue_bytes < config.max_request_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--max-queue-bytes must be at least --max-request-bytes, or the "

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "core/base/clock.h"
 #include "core/base/isa.h"
+#include "core/projection/linear.h"
 #include "server/log.h"
 
 namespace attn {
@@ -88,6 +89,18 @@ struct ServerConfig {
   int64_t kv_memory_bytes = 0;
   int64_t max_sessions = 65536;
   Duration session_idle_ttl = std::chrono::hours(1);
+
+  // A folder of published models, or one (core/layer/layer_store.h); empty: no
+  // layers.
+  std::string layers_folder;
+  // Which of their layers are loaded at the start: "all", "none" or names, each
+  // after a comma.
+  std::string load_layers = "all";
+  // In which form their weights are kept; kUnspecified: as the files have them.
+  WeightFormat layer_weights = WeightFormat::kUnspecified;
+  int64_t max_layer_bytes = int64_t{8} << 30;
+  // Whether clients may load and unload layers.
+  bool layer_loading = false;
 
   // Who may have how much (server/tenant_file.h); empty: nobody is named. Then
   // what a tenant may have that has no line there: bytes of pages, sessions,

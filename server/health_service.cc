@@ -118,9 +118,12 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
 namespace {
 
 constexpr std::string_view kLiveness = "liveness";
-constexpr std::string_view kFollowers[] = {
-    "", "readiness", "attn.v1.AttentionService", "attn.v1.SessionService",
-    "inference.GRPCInferenceService"};
+constexpr std::string_view kFollowers[] = {"",
+                                           "readiness",
+                                           "attn.v1.AttentionService",
+                                           "attn.v1.SessionService",
+                                           "attn.v1.LayerService",
+                                           "inference.GRPCInferenceService"};
 
 }  // namespace
 

@@ -4,9 +4,9 @@
 // waits.
 //
 // It answers for "" and "readiness", "attn.v1.AttentionService",
-// "attn.v1.SessionService" and "inference.GRPCInferenceService", which follow
-// SetServing, and for "liveness", which serves as long as the process answers
-// at all.
+// "attn.v1.SessionService", "attn.v1.LayerService" and
+// "inference.GRPCInferenceService", which follow SetServing, and for
+// "liveness", which serves as long as the process answers at all.
 #pragma once
 
 #include <map>

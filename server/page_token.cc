@@ -10,7 +10,7 @@ namespace attn {
 namespace {
 
 constexpr char kPrefix[] = "v1:";
-constexpr size_t kLongestId = 64;
+constexpr size_t kLongestId = 512;
 
 }  // namespace
 
@@ -28,8 +28,7 @@ absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
                        text.size() <= prefix.size() + kLongestId &&
                        MakePageToken(text.substr(prefix.size())) == token;
   if (is_ours) return text.substr(prefix.size());
-  return InvalidOption("page_token",
-                       "must be a next_page_token of ListSessions",
+  return InvalidOption("page_token", "must be a next_page_token of this method",
                        "something else");
 }
 

@@ -1,5 +1,5 @@
-// Tokens of ListSessions, as AIP-158 has them: where the next page begins,
-// opaque to clients, and refused when made up.
+// Tokens of ListSessions and ListLayers, as AIP-158 has them: where the next
+// page begins, opaque to clients, and refused when made up.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ std::string MakePageToken(const std::string& last_id);
 // for what MakePageToken does not make.
 absl::StatusOr<std::string> ParsePageToken(const std::string& token);
 
-// A page holds at most 1000 sessions; 0 stands for 100.
+// A page holds at most 1000 entries; 0 stands for 100.
 int64_t PageSize(uint32_t wanted);
 
 }  // namespace attn

@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 2> kSessionEnds{"deleted", "expired"};
 // OTHER last, as ReasonCounters wants it.
 constexpr std::array<std::string_view, 4> kShedReasons{
     "QUEUE_FULL", "DEADLINE_UNREACHABLE", "DRAINING", kOther};
-constexpr std::array<std::string_view, 19> kRefusedReasons{
+constexpr std::array<std::string_view, 24> kRefusedReasons{
     "INVALID_TENSOR",
     "INVALID_OPTION",
     "REQUEST_TOO_LARGE",
@@ -42,6 +42,11 @@ constexpr std::array<std::string_view, 19> kRefusedReasons{
     "SPEC_MISMATCH",
     "MAX_LENGTH",
     "SNAPSHOT_DAMAGED",
+    "LAYER_NOT_FOUND",
+    "LAYER_NOT_LOADED",
+    "LAYER_LOADED",
+    "LAYER_MEMORY",
+    "BAD_CHECKPOINT",
     kOther};
 
 template <size_t Count>
@@ -99,6 +104,11 @@ void AddTaskSeries(prometheus::Registry& registry, EngineSeries& series) {
                      "Time of a task from its first work item's start to the "
                      "last one's end."},
                     series.compute_seconds);
+  series.projection_seconds = AddHistogram(
+      registry,
+      {"attn_projection_seconds",
+       "Time of one work item of a layer's projections, on one worker."},
+      TimeBounds());
 }
 
 void AddBatchSeries(prometheus::Registry& registry, EngineSeries& series) {

@@ -43,6 +43,7 @@ struct EngineSeries {
   ReasonCounters refused;
   std::array<prometheus::Histogram*, 2> queue_wait_seconds{};  // By TaskKind.
   std::array<prometheus::Histogram*, 2> compute_seconds{};     // By TaskKind.
+  prometheus::Histogram* projection_seconds = nullptr;
   prometheus::Histogram* batch_form_seconds = nullptr;
   prometheus::Histogram* batch_size = nullptr;
   prometheus::Histogram* batch_tokens = nullptr;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/prometheus_families.h"
+#include "server/prometheus_layers.h"
 #include "server/prometheus_process.h"
 #include "server/prometheus_tenants.h"
 
@@ -82,6 +83,15 @@ void PrometheusMetrics::BatchClosed(const BatchFacts& facts) {
       static_cast<double>(facts.num_query_tokens));
   engine_series_.batch_form_seconds->Observe(ToSeconds(facts.form_time));
   engine_series_.batches[Index(facts.closed_by)]->Increment();
+}
+
+void PrometheusMetrics::ProjectionRan(Duration time) {
+  engine_series_.projection_seconds->Observe(ToSeconds(time));
+}
+
+void PrometheusMetrics::ForwardTokens(std::string_view layer,
+                                      int64_t num_tokens) {
+  layer_tokens_.Add(layer, num_tokens);
 }
 
 void PrometheusMetrics::QueueChanged(int64_t depth, int64_t bytes) {
@@ -168,6 +178,11 @@ std::string PrometheusMetrics::Render() const {
     for (auto& family : TenantFamilies(options_.tenants())) {
       families.push_back(std::move(family));
     }
+  }
+  for (auto& family :
+       LayerFamilies(options_.layers ? options_.layers() : LayerTotals{},
+                     options_.layer_bytes_limit, layer_tokens_)) {
+    families.push_back(std::move(family));
   }
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/metrics/engine_metrics.h"
@@ -16,6 +17,7 @@
 #include "core/tenant/tenant_table.h"
 #include "server/access/access_point.h"
 #include "server/distribution.h"
+#include "server/layer_tokens.h"
 #include "server/prometheus_access_series.h"
 #include "server/prometheus_engine_series.h"
 #include "server/prometheus_rpc_series.h"
@@ -53,6 +55,12 @@ struct SessionTotals {
   int64_t kv_shared_bytes = 0;
 };
 
+// The layers that are loaded at one moment.
+struct LayerTotals {
+  std::vector<std::string> names{};
+  int64_t bytes = 0;  // Of their packed weights.
+};
+
 // The histograms that a status page shows, over all kinds of tasks.
 struct LoadDistributions {
   Distribution call_seconds;  // Unary calls that carry tensors.
@@ -75,6 +83,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     int workers = 0;                 // The threads that really run.
     int64_t kv_bytes_limit = 0;      // --kv-memory.
     int64_t sessions_limit = 0;      // --max-sessions.
+    int64_t layer_bytes_limit = 0;   // --max-layer-bytes.
     int64_t memory_bytes_limit = 0;  // Of the cgroup or machine.
     // Bytes of the buffer pool, asked at each scrape; thread-safe, and valid
     // as long as Render may be called. None: attn_pool_bytes stays 0.
@@ -83,6 +92,8 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
     std::function<int64_t()> shared_memory_bytes = {};
     // The same of sessions.
     std::function<SessionTotals()> sessions = {};
+    // The same of layers.
+    std::function<LayerTotals()> layers = {};
     // The same of tenants.
     std::function<std::vector<TenantTable::Line>()> tenants = {};
     // When the served certificate ends, in seconds since 1970; the same.
@@ -99,6 +110,8 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   void TaskFinished(Outcome outcome, TaskKind kind,
                     const TaskTimes& times) override;
   void BatchClosed(const BatchFacts& facts) override;
+  void ProjectionRan(Duration time) override;
+  void ForwardTokens(std::string_view layer, int64_t num_tokens) override;
   void QueueChanged(int64_t depth, int64_t bytes) override;
   void InflightBytesChanged(int64_t bytes) override;
   void WorkersBusyChanged(int64_t delta) override;
@@ -112,7 +125,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   void AccessDenied(AccessPoint point, int grpc_code);
   void CredentialsReloaded(CredentialFiles files, bool taken);
 
-  // For RpcRecorder, and MessageReceived for AttendFlow: the time to decode a
+  // For RpcRecorder, and MessageReceived for requests: the time to decode a
   // request and copy its tensors.
   void RpcStarted(RpcMethod method);
   void RpcFinished(RpcMethod method, int grpc_code, const RpcFacts& facts);
@@ -133,6 +146,7 @@ class PrometheusMetrics final : public EngineMetrics, public SessionMetrics {
   const SessionSeries session_series_;
   const AccessSeries access_series_;
   std::array<RpcSeries, kNumRpcMethods> rpc_series_;
+  LayerTokens layer_tokens_;
   prometheus::Gauge* pool_bytes_ = nullptr;
   prometheus::Gauge* shared_memory_bytes_ = nullptr;
   prometheus::Gauge* draining_ = nullptr;

@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::string_view kAttention = "attn.v1.AttentionService";
 constexpr std::string_view kSession = "attn.v1.SessionService";
+constexpr std::string_view kLayer = "attn.v1.LayerService";
 constexpr std::string_view kHealth = "grpc.health.v1.Health";
 constexpr std::string_view kInference = "inference.GRPCInferenceService";
 
@@ -22,6 +23,12 @@ constexpr std::array<RpcMethodFacts, kNumRpcMethods> kMethods{{
     {kSession, "DeleteSession", "unary", false},
     {kSession, "ExportSession", "server_stream", false},
     {kSession, "ImportSession", "client_stream", false},
+    {kLayer, "ListLayers", "unary", false},
+    {kLayer, "GetLayer", "unary", false},
+    {kLayer, "Forward", "unary", true},
+    {kLayer, "ForwardBatch", "unary", true},
+    {kLayer, "LoadLayer", "unary", false},
+    {kLayer, "UnloadLayer", "unary", false},
     {kHealth, "Check", "unary", false},
     {kHealth, "Watch", "server_stream", false},
     {kInference, "ServerLive", "unary", false},

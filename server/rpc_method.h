@@ -19,6 +19,12 @@ enum class RpcMethod {
   kDeleteSession,
   kExportSession,
   kImportSession,
+  kListLayers,
+  kGetLayer,
+  kForward,
+  kForwardBatch,
+  kLoadLayer,
+  kUnloadLayer,
   kHealthCheck,
   kHealthWatch,
   kServerLive,
@@ -42,7 +48,7 @@ enum class RpcMethod {
   kTraceSetting,
   kLogSettings,
 };
-inline constexpr int kNumRpcMethods = 34;
+inline constexpr int kNumRpcMethods = 40;
 
 struct RpcMethodFacts {
   std::string_view service;  // "attn.v1.AttentionService"

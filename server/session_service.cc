@@ -7,8 +7,7 @@
 
 #include "core/base/status_macros.h"
 #include "server/append_call.h"
-#include "server/call_trace.h"
-#include "server/grpc_status.h"
+#include "server/direct_answer.h"
 #include "server/page_token.h"
 #include "server/session_messages.h"
 #include "server/snapshot_calls.h"
@@ -161,17 +160,11 @@ Unary* SessionService::Answer(grpc::CallbackServerContext& context,
                               const Handler& handle) {
   return gate_.Enter<Unary>(
       method, context, [&](const AttendContext& server, Tenant& tenant) {
-        RpcRecorder recorder(server.metrics, method, server.clock);
-        CallTrace trace(server, method, context);
-        absl::Status status =
-            changes ? server.engine.CheckServing() : absl::OkStatus();
-        if (status.ok()) status = handle(server, tenant);
-        if (!status.ok()) RecordRefusal(server, status, trace.trace_id());
-        recorder.Finish(static_cast<int>(status.code()));
-        trace.End(static_cast<int>(status.code()));
-        Unary* reactor = context.DefaultReactor();
-        reactor->Finish(ToGrpcStatus(status));
-        return reactor;
+        return AnswerDirectly(server, method, context, [&] {
+          const absl::Status serves =
+              changes ? server.engine.CheckServing() : absl::OkStatus();
+          return serves.ok() ? handle(server, tenant) : serves;
+        });
       });
 }
 

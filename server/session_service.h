@@ -7,31 +7,26 @@
 
 #include "attn/v1/session.grpc.pb.h"
 #include "server/access/gate.h"
-#include "server/attend_flow.h"
-#include "server/rpc_recorder.h"
+#include "server/request_flow.h"
+#include "server/rpc_method.h"
+#include "server/service_with.h"
 
 namespace attn {
 
-// CallbackService with AppendKv raw; spelled out, since raw and typed handlers
-// of one method would hide each other.
-template <typename Base>
-using TypedSessionMethods =
-    v1::SessionService::WithCallbackMethod_CreateSession<
-        v1::SessionService::WithCallbackMethod_ForkSession<
-            v1::SessionService::WithCallbackMethod_TruncateSession<
-                v1::SessionService::WithCallbackMethod_GetSession<
-                    v1::SessionService::WithCallbackMethod_ListSessions<
-                        v1::SessionService::WithCallbackMethod_DeleteSession<
-                            v1::SessionService::
-                                WithCallbackMethod_ExportSession<
-                                    v1::SessionService::
-                                        WithCallbackMethod_ImportSession<
-                                            Base>>>>>>>>;
+using SessionServiceBase =
+    ServiceWith<v1::SessionService::Service,
+                v1::SessionService::WithRawCallbackMethod_AppendKv,
+                v1::SessionService::WithCallbackMethod_CreateSession,
+                v1::SessionService::WithCallbackMethod_ForkSession,
+                v1::SessionService::WithCallbackMethod_TruncateSession,
+                v1::SessionService::WithCallbackMethod_GetSession,
+                v1::SessionService::WithCallbackMethod_ListSessions,
+                v1::SessionService::WithCallbackMethod_DeleteSession,
+                v1::SessionService::WithCallbackMethod_ExportSession,
+                v1::SessionService::WithCallbackMethod_ImportSession>::Type;
 
 // Thread-safe. Must outlive the grpc::Server that it is registered with.
-class SessionService final
-    : public v1::SessionService::WithRawCallbackMethod_AppendKv<
-          TypedSessionMethods<v1::SessionService::Service>> {
+class SessionService final : public SessionServiceBase {
  public:
   explicit SessionService(const Gate<AttendContext>& gate) : gate_(gate) {}
 

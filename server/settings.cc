@@ -1,8 +1,11 @@
 #include "server/settings.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "server/absl_view.h"
 #include "server/setting_types.h"
 
@@ -26,6 +29,7 @@ constexpr std::string_view kCompute = "Compute";
 constexpr std::string_view kLimits = "Limits (past them: RESOURCE_EXHAUSTED)";
 constexpr std::string_view kBatching = "Batching";
 constexpr std::string_view kSessions = "Sessions";
+constexpr std::string_view kLayers = "Attention layers";
 constexpr std::string_view kTenants =
     "Tenants (who has credentials; see --token-file and --tls-client-ca)";
 constexpr std::string_view kShutdown = "Shutdown";
@@ -203,6 +207,68 @@ void AddSessions(std::vector<Setting>& settings) {
                       &ServerConfig::session_idle_ttl, {seconds(1), kYear}));
 }
 
+// Whether it comes back from a config file as it is; whether there is such a
+// layer is the store's to say.
+bool IsLayerName(absl::string_view text) {
+  const auto is_bad = [](unsigned char c) {
+    return absl::ascii_iscntrl(c) || c == '"';
+  };
+  return !text.empty() && text == absl::StripAsciiWhitespace(text) &&
+         std::none_of(text.begin(), text.end(), is_bad);
+}
+
+// "all", "none" or names with commas between them.
+Setting LayerNamesSetting(const SettingLabel& label,
+                          std::string ServerConfig::*field) {
+  Setting setting = MakeSetting(label, "NAMES");
+  setting.parse = [field](std::string_view text, ServerConfig& config) {
+    for (const absl::string_view name : absl::StrSplit(AbslView(text), ',')) {
+      if (IsLayerName(name)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "must be all, none or names of layers with commas between them; got "
+          "\"",
+          AbslView(text), "\""));
+    }
+    config.*field = std::string(text);
+    return absl::OkStatus();
+  };
+  setting.format = [field](const ServerConfig& config) {
+    return config.*field;
+  };
+  return setting;
+}
+
+void AddLayers(std::vector<Setting>& settings) {
+  settings.push_back(PathSetting(
+      {"layers", kLayers,
+       "Folder of a model as published (config.json, safetensors), or of "
+       "such folders, whose attention layers are served; off: none."},
+      &ServerConfig::layers_folder));
+  settings.push_back(LayerNamesSetting(
+      {"load-layers", kLayers,
+       "Which layers to load at the start: all, none or names as "
+       "model/0,model/1."},
+      &ServerConfig::load_layers));
+  settings.push_back(ChoiceSetting<WeightFormat>(
+      {"layer-weights", kLayers,
+       "In which form weights are kept: stored (as the files have them), f32, "
+       "f16, bf16 or int8."},
+      &ServerConfig::layer_weights,
+      {{"stored", WeightFormat::kUnspecified},
+       {"f32", WeightFormat::kF32},
+       {"f16", WeightFormat::kF16},
+       {"bf16", WeightFormat::kBF16},
+       {"int8", WeightFormat::kInt8}}));
+  settings.push_back(BytesSetting(
+      {"max-layer-bytes", kLayers,
+       "What the weights of all loaded layers may come to."},
+      &ServerConfig::max_layer_bytes, {.min = kMiB, .max = kMiB * kGiB}));
+  settings.push_back(
+      SwitchSetting({"layer-loading", kLayers,
+                     "Let clients load layers from --layers, and unload them."},
+                    &ServerConfig::layer_loading));
+}
+
 Setting ShareSetting(const SettingLabel& label, double ServerConfig::*field) {
   Setting setting = MakeSetting(label, "SHARE");
   setting.parse = [field](std::string_view text, ServerConfig& config) {
@@ -272,6 +338,7 @@ std::vector<Setting> AllSettings() {
   AddLimits(settings);
   AddBatching(settings);
   AddSessions(settings);
+  AddLayers(settings);
   AddTenants(settings);
   AddShutdownAndLogging(settings);
   return settings;

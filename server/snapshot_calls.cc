@@ -9,7 +9,7 @@
 #include "grpcpp/server_context.h"
 #include "server/grpc_status.h"
 #include "server/session_messages.h"
-#include "server/unary_calls.h"
+#include "server/unary_call.h"
 
 namespace attn {
 namespace {

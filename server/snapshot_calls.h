@@ -12,8 +12,8 @@
 #include "core/snapshot/snapshot_writer.h"
 #include "core/tenant/tenant.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/attend_flow.h"
 #include "server/call_trace.h"
+#include "server/request_flow.h"
 #include "server/rpc_recorder.h"
 
 namespace attn {

@@ -122,6 +122,17 @@ void AddMemory(const StatuszFacts& facts, std::vector<Fact>& rows) {
   add("Resident memory", "resident_bytes", facts.resident_bytes);
 }
 
+void AddLayers(const StatuszFacts& facts, std::vector<Fact>& rows) {
+  constexpr std::string_view kSection = "Attention layers";
+  rows.push_back(NumberFact(kSection, "Loaded", "layers",
+                            static_cast<int64_t>(facts.layers.names.size())));
+  rows.push_back(BytesFact(kSection, "Packed weights", "layer_weight_bytes",
+                           facts.layers.bytes));
+  rows.push_back(BytesFact(kSection, "Packed weights at most",
+                           "layer_weight_bytes_limit",
+                           facts.layer_bytes_limit));
+}
+
 struct Percentile {
   std::string_view label;
   std::string_view key;
@@ -149,6 +160,7 @@ std::vector<Fact> Rows(const StatuszFacts& facts) {
   AddServer(facts, rows);
   AddLoad(facts, rows);
   AddMemory(facts, rows);
+  AddLayers(facts, rows);
   AddTasks(facts, rows);
   AddLatency(facts.distributions, rows);
   return rows;

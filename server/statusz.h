@@ -26,6 +26,8 @@ struct StatuszFacts {
   LoadDistributions distributions;
   SessionTotals sessions;
   int64_t kv_bytes_limit = 0;
+  LayerTotals layers;
+  int64_t layer_bytes_limit = 0;
   int64_t pool_bytes = 0;
   int64_t resident_bytes = 0;  // Of the process.
   std::string config;          // PrintConfig()

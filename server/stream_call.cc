@@ -4,9 +4,10 @@
 
 #include "core/base/error.h"
 #include "grpcpp/server_context.h"
+#include "server/attend_flow.h"
 #include "server/byte_buffer.h"
 #include "server/grpc_status.h"
-#include "server/unary_calls.h"
+#include "server/unary_call.h"
 
 namespace attn {
 
@@ -85,11 +86,11 @@ void StreamCall::OnReadDone(bool ok) {
 void StreamCall::RunIncoming() {
   ReceivedMessage message(incoming_);
   incoming_.Clear();
-  auto flow = std::make_shared<AttendFlow>(
-      context_, AttendFlow::Arrival{.tenant = tenant_,
-                                    .received = context_.clock.Now(),
-                                    .deadline = deadline_,
-                                    .trace_id = trace_.trace_id()});
+  auto flow = std::make_shared<RequestFlow>(
+      context_, RequestFlow::Arrival{.tenant = tenant_,
+                                     .received = context_.clock.Now(),
+                                     .deadline = deadline_,
+                                     .trace_id = trace_.trace_id()});
   uint64_t id = 0;
   bool is_ending = false;
   {
@@ -184,7 +185,7 @@ AttendStreamCall::AttendStreamCall(const AttendContext& context, Tenant& tenant,
 }
 
 void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
-                                  AttendFlow& flow) {
+                                  RequestFlow& flow) {
   const TimePoint start = context_.clock.Now();
   const absl::Status fits = CheckSize(bytes);
   DecodedRequest decoded =
@@ -195,11 +196,11 @@ void AttendStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
     return Store(
         id, EncodeResult({.status = fits, .request_id = decoded.request_id}));
   }
-  flow.RunDecoded(bytes, std::move(decoded), start,
-                  [this, id](const AttendOutcome& outcome) {
-                    trace_.Observe(outcome);
-                    Store(id, EncodeResult(outcome));
-                  });
+  RunDecoded(flow, bytes, std::move(decoded), start,
+             [this, id](const AttendOutcome& outcome) {
+               trace_.Observe(outcome.times());
+               Store(id, EncodeResult(outcome));
+             });
 }
 
 }  // namespace attn

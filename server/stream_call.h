@@ -24,8 +24,10 @@
 #include "absl/synchronization/mutex.h"
 #include "core/tenant/tenant.h"
 #include "grpcpp/support/server_callback.h"
-#include "server/attend_flow.h"
 #include "server/call_trace.h"
+#include "server/fragmented_bytes.h"
+#include "server/reply.h"
+#include "server/request_flow.h"
 #include "server/result_order.h"
 #include "server/rpc_recorder.h"
 
@@ -66,7 +68,7 @@ class StreamCall
   // Runs the request in `bytes`, which live until it returns, and sees to it
   // that Store, or End, is called once with `id`.
   virtual void RunMessage(FragmentedBytes& bytes, uint64_t id,
-                          AttendFlow& flow) = 0;
+                          RequestFlow& flow) = 0;
 
   // RESOURCE_EXHAUSTED for a message beyond --max-request-bytes.
   absl::Status CheckSize(const FragmentedBytes& bytes) const;
@@ -84,7 +86,7 @@ class StreamCall
   CallTrace trace_;
 
  private:
-  using Flows = std::vector<std::shared_ptr<AttendFlow>>;
+  using Flows = std::vector<std::shared_ptr<RequestFlow>>;
 
   // What to do next, decided under the lock and done without it.
   struct Next {
@@ -109,7 +111,7 @@ class StreamCall
   RpcRecorder recorder_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   // Requests under way. Shared with the engine's callbacks.
-  std::map<uint64_t, std::shared_ptr<AttendFlow>> flows_
+  std::map<uint64_t, std::shared_ptr<RequestFlow>> flows_
       ABSL_GUARDED_BY(mutex_);
   ResultOrder<OutgoingMessage> order_ ABSL_GUARDED_BY(mutex_);
   // Whose turn has come.
@@ -131,7 +133,7 @@ class AttendStreamCall final : public StreamCall {
 
  private:
   void RunMessage(FragmentedBytes& bytes, uint64_t id,
-                  AttendFlow& flow) override;
+                  RequestFlow& flow) override;
 };
 
 }  // namespace attn

@@ -113,8 +113,8 @@ DecodedRequest DecodeRequest(const RequestBytes& bytes, ByteRange range);
 // Pass 1 over an AppendKvRequest. As above.
 DecodedAppend DecodeAppend(const RequestBytes& bytes);
 
-// Pass 1 over an AttendBatchRequest: where its requests lie. INVALID_ARGUMENT
-// when there are more than kMaxBatchRequests.
+// Pass 1 over an AttendBatchRequest or a ForwardBatchRequest: where its
+// requests lie. INVALID_ARGUMENT when there are more than kMaxBatchRequests.
 absl::StatusOr<std::vector<ByteRange>> DecodeBatch(
     const FragmentedBytes& bytes);
 
@@ -139,6 +139,11 @@ struct AttendOutcome {
   Duration receive_time{};
   // Message received to now.
   Duration total_time{};
+
+  // Null where there is no task.
+  const TaskTimes* times() const {
+    return task == nullptr ? nullptr : &task->times();
+  }
 };
 
 // The output to where the outcome's request wants it, if that is shared memory.

@@ -10,6 +10,7 @@
 #include "core/base/status_macros.h"
 #include "server/message_fields.h"
 #include "server/message_splitters.h"
+#include "server/request_fields.h"
 #include "server/wire_codec.h"
 
 namespace attn {
@@ -118,31 +119,6 @@ AttentionParams ReadParams(const v1::AttentionParams& wire) {
   return params;
 }
 
-OutputOptions ReadOutputOptions(const v1::OutputOptions& wire) {
-  return {.dtype = static_cast<DataType>(wire.dtype()),
-          .return_lse = wire.return_lse(),
-          .weights = static_cast<WeightsMode>(wire.weights()),
-          .top_k = wire.top_k()};
-}
-
-// What the spec has no place for.
-absl::Status CheckEnvelope(const v1::AttendRequest& small) {
-  ATTN_RETURN_IF_ERROR(CheckId("request_id", small.request_id()));
-  if (!v1::Priority_IsValid(small.priority())) {
-    return InvalidOption("priority", "must be an enum number from 0 to 3",
-                         absl::StrCat(static_cast<int>(small.priority())));
-  }
-  return absl::OkStatus();
-}
-
-SessionTarget ReadSessionRef(const v1::SessionRef& wire) {
-  SessionTarget target{.session_id = wire.session_id(), .layer = wire.layer()};
-  if (wire.has_expected_length()) {
-    target.expected_length = ToLength(wire.expected_length());
-  }
-  return target;
-}
-
 void ReadSmall(const v1::AttendRequest& small, DecodedRequest& decoded) {
   RequestSpec& spec = decoded.spec;
   spec.layout = static_cast<Layout>(small.layout());
@@ -177,7 +153,7 @@ absl::Status Decode(const RequestBytes& bytes, ByteRange range,
   decoded.request_id = EchoedId(small.request_id(), parsed.ok());
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
-  ATTN_RETURN_IF_ERROR(CheckEnvelope(small));
+  ATTN_RETURN_IF_ERROR(CheckEnvelope(small.request_id(), small.priority()));
   ReadSmall(small, decoded);
   ATTN_RETURN_IF_ERROR(ReadSharedOutput(bytes, small.output(), decoded));
   return splitter.FinishTensors(bytes, decoded.spec, decoded.places);

@@ -1,6 +1,6 @@
 // The client of attn.v1: one channel to one server, blocking and asynchronous
 // calls with deadlines, retries and typed errors (error_details.h). Start here;
-// request.h and session.h have what is sent, options.h how.
+// request.h, session.h and layer.h have what is sent, options.h how.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "client/cpp/attend_stream.h"
+#include "client/cpp/layer.h"
 #include "client/cpp/options.h"
 #include "client/cpp/request.h"
 #include "client/cpp/session.h"
@@ -59,6 +60,7 @@ class Client {
   using AttendCallback = std::function<void(absl::StatusOr<AttendResponse>)>;
   using BatchCallback =
       std::function<void(absl::StatusOr<std::vector<AttendResult>>)>;
+  using ForwardCallback = std::function<void(absl::StatusOr<ForwardResponse>)>;
   using AppendCallback = std::function<void(absl::StatusOr<uint64_t>)>;
 
   // Connects when first used. Errors: INVALID_ARGUMENT for options that make no
@@ -162,6 +164,43 @@ class Client {
   absl::StatusOr<Session> ImportSession(const SnapshotSource& source,
                                         const std::string& session_id = "",
                                         const CallOptions& options = {});
+
+  // Hidden states through an attention layer whose weights the server has.
+  // Blocks. With a session retried only with expected_length. Errors:
+  // NOT_FOUND (LAYER_NOT_LOADED), and Attend's.
+  absl::StatusOr<ForwardResponse> Forward(const ForwardRequest& request,
+                                          const CallOptions& options = {});
+  // As AttendAsync.
+  CallHandle ForwardAsync(const ForwardRequest& request,
+                          ForwardCallback callback,
+                          const CallOptions& options = {});
+  // As AttendBatch, through any layers.
+  absl::StatusOr<std::vector<ForwardResult>> ForwardBatch(
+      absl::Span<const ForwardRequest> requests,
+      const CallOptions& options = {});
+
+  // The layers that are loaded; pages as those of sessions.
+  absl::StatusOr<LayerPage> ListLayers(uint32_t page_size = 0,
+                                       const std::string& page_token = "",
+                                       const CallOptions& options = {});
+  absl::StatusOr<std::vector<Layer>> ListAllLayers(
+      const CallOptions& options = {});
+  // Errors: NOT_FOUND (LAYER_NOT_LOADED).
+  absl::StatusOr<Layer> GetLayer(const std::string& name,
+                                 const CallOptions& options = {});
+
+  // Loads a layer of a model in the server's folder, takes one away from new
+  // requests. Not retried: a lost answer would come back as ALREADY_EXISTS or
+  // NOT_FOUND. Errors: PERMISSION_DENIED where the server does not allow it;
+  // of LoadLayer also NOT_FOUND (LAYER_NOT_FOUND), ALREADY_EXISTS
+  // (LAYER_LOADED), FAILED_PRECONDITION (BAD_CHECKPOINT), RESOURCE_EXHAUSTED
+  // (LAYER_MEMORY); of UnloadLayer NOT_FOUND (LAYER_NOT_LOADED).
+  absl::StatusOr<Layer> LoadLayer(
+      const std::string& name,
+      WeightFormat weights = WeightFormat::kUnspecified,
+      const CallOptions& options = {});
+  absl::Status UnloadLayer(const std::string& name,
+                           const CallOptions& options = {});
 
   // State of `service` ("" is the server as a whole). Errors: NOT_FOUND for a
   // service that the server does not know.

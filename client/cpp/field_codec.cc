@@ -78,4 +78,29 @@ void FillSession(const SessionRef& session, pb::SessionRef& message) {
   }
 }
 
+void FillOutput(const OutputOptions& output, pb::OutputOptions& message) {
+  message.set_dtype(static_cast<pb::DataType>(output.dtype));
+  message.set_return_lse(output.return_lse);
+  message.set_weights(static_cast<pb::WeightsMode>(output.weights));
+  message.set_top_k(output.top_k);
+  if (output.into.present()) {
+    FillShared(output.into, *message.mutable_shared());
+  }
+}
+
+Tensor TakeTensor(pb::Tensor& message) {
+  Shape shape(message.shape().begin(), message.shape().end());
+  return Tensor::Own(static_cast<DType>(message.dtype()), std::move(shape),
+                     std::move(*message.mutable_data()));
+}
+
+Timing DecodeTiming(const pb::Timing& message) {
+  Timing timing;
+  timing.queue = absl::Nanoseconds(message.queue_ns());
+  timing.compute = absl::Nanoseconds(message.compute_ns());
+  timing.total = absl::Nanoseconds(message.total_ns());
+  timing.batch_size = message.batch_size();
+  return timing;
+}
+
 }  // namespace attn::client

@@ -1,7 +1,9 @@
-// Fields that several requests have: tensors, rotary embedding and the
-// reference to a session. Internal to the client. Pure functions: thread-safe.
+// Fields that several requests or answers have: tensors, rotary embedding,
+// what to return, the reference to a session, times. Internal to the client.
+// Pure functions: thread-safe.
 #pragma once
 
+#include "attn/v1/attention.pb.h"
 #include "attn/v1/types.pb.h"
 #include "client/cpp/request.h"
 #include "client/cpp/wire_message.h"
@@ -16,6 +18,11 @@ void AppendTensor(int field, const Tensor& tensor, WireMessage& out);
 void FillShared(const Tensor& tensor, attn::v1::SharedRange& message);
 
 void FillRope(const RopeParams& rope, attn::v1::RopeParams& message);
+void FillOutput(const OutputOptions& output, attn::v1::OutputOptions& message);
 void FillSession(const SessionRef& session, attn::v1::SessionRef& message);
+
+// Takes the bytes of `message`.
+Tensor TakeTensor(attn::v1::Tensor& message);
+Timing DecodeTiming(const attn::v1::Timing& message);
 
 }  // namespace attn::client

@@ -1,11 +1,9 @@
 #include "client/cpp/request_codec.h"
 
-#include <memory>
-#include <string>
 #include <utility>
 
-#include "client/cpp/error_details.h"
 #include "client/cpp/field_codec.h"
+#include "client/cpp/response_codec.h"
 
 namespace attn::client {
 namespace {
@@ -35,16 +33,6 @@ void FillParams(const AttentionParams& params, pb::AttentionParams& message) {
   }
 }
 
-void FillOutput(const OutputOptions& output, pb::OutputOptions& message) {
-  message.set_dtype(static_cast<pb::DataType>(output.dtype));
-  message.set_return_lse(output.return_lse);
-  message.set_weights(static_cast<pb::WeightsMode>(output.weights));
-  message.set_top_k(output.top_k);
-  if (output.into.present()) {
-    FillShared(output.into, *message.mutable_shared());
-  }
-}
-
 // Everything but the large tensors.
 pb::AttendRequest SmallFields(const AttendRequest& request) {
   pb::AttendRequest message;
@@ -61,21 +49,6 @@ pb::AttendRequest SmallFields(const AttendRequest& request) {
   }
   message.set_priority(static_cast<pb::Priority>(request.priority));
   return message;
-}
-
-Tensor DecodeTensor(pb::Tensor& message) {
-  Shape shape(message.shape().begin(), message.shape().end());
-  return Tensor::Own(static_cast<DType>(message.dtype()), std::move(shape),
-                     std::move(*message.mutable_data()));
-}
-
-Timing DecodeTiming(const pb::Timing& message) {
-  Timing timing;
-  timing.queue = absl::Nanoseconds(message.queue_ns());
-  timing.compute = absl::Nanoseconds(message.compute_ns());
-  timing.total = absl::Nanoseconds(message.total_ns());
-  timing.batch_size = message.batch_size();
-  return timing;
 }
 
 }  // namespace
@@ -102,33 +75,11 @@ WireMessage EncodeBatch(absl::Span<const AttendRequest> requests) {
 }
 
 AttendResponse DecodeResponse(pb::AttendResponse& message) {
-  AttendResponse response;
-  response.request_id = std::move(*message.mutable_request_id());
-  if (message.has_output() && !message.output().has_shared()) {
-    response.output = DecodeTensor(*message.mutable_output());
-  }
-  if (message.has_lse()) {
-    response.lse = DecodeTensor(*message.mutable_lse());
-  }
-  if (message.has_weights()) {
-    response.weights = DecodeTensor(*message.mutable_weights());
-  }
-  if (message.has_top()) {
-    pb::TopWeights& top = *message.mutable_top();
-    response.top.indices = DecodeTensor(*top.mutable_indices());
-    response.top.probabilities = DecodeTensor(*top.mutable_probabilities());
-  }
-  response.session_length = message.session_length();
-  response.timing = DecodeTiming(message.timing());
-  return response;
+  return TakeResponse(message);
 }
 
 AttendResult DecodeResult(pb::AttendResult& message) {
-  AttendResult result;
-  result.status =
-      MakeStatus(message.status().code(), message.status().message(), "");
-  result.response = DecodeResponse(*message.mutable_response());
-  return result;
+  return TakeResult(message);
 }
 
 bool IsIdempotent(const AttendRequest& request) {

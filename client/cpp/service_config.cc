@@ -43,8 +43,9 @@ absl::StatusOr<std::string> RetryServiceConfig(const RetryPolicy& policy) {
   if (policy.max_attempts == 1) {
     return std::string();
   }
-  // Not here: CreateSession, ForkSession and DeleteSession. Where the answer
-  // was lost, a second attempt finds the session made or gone and reports that.
+  // Not here: CreateSession, ForkSession, DeleteSession, LoadLayer and
+  // UnloadLayer. Where the answer was lost, a second attempt finds the session
+  // or layer made or gone and reports that.
   constexpr char kConfig[] = R"({"methodConfig": [{
   "name": [
     {"service": "attn.v1.AttentionService", "method": "Attend"},
@@ -52,7 +53,11 @@ absl::StatusOr<std::string> RetryServiceConfig(const RetryPolicy& policy) {
     {"service": "attn.v1.SessionService", "method": "AppendKv"},
     {"service": "attn.v1.SessionService", "method": "TruncateSession"},
     {"service": "attn.v1.SessionService", "method": "GetSession"},
-    {"service": "attn.v1.SessionService", "method": "ListSessions"}],
+    {"service": "attn.v1.SessionService", "method": "ListSessions"},
+    {"service": "attn.v1.LayerService", "method": "Forward"},
+    {"service": "attn.v1.LayerService", "method": "ForwardBatch"},
+    {"service": "attn.v1.LayerService", "method": "ListLayers"},
+    {"service": "attn.v1.LayerService", "method": "GetLayer"}],
   "retryPolicy": {
     "maxAttempts": %d, "initialBackoff": "%s", "maxBackoff": "%s",
     "backoffMultiplier": %g,

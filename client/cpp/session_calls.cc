@@ -1,6 +1,7 @@
 // The calls of attn.v1.SessionService: the second half of client.h.
 #include <utility>
 
+#include "client/cpp/all_pages.h"
 #include "client/cpp/client.h"
 #include "client/cpp/session_codec.h"
 #include "client/cpp/unary_call.h"
@@ -19,13 +20,11 @@ constexpr char kList[] = "/attn.v1.SessionService/ListSessions";
 constexpr char kDelete[] = "/attn.v1.SessionService/DeleteSession";
 
 // A call about `session_id` whose message has no tensor.
-EncodedCall SmallCall(const char* method, const std::string& session_id,
-                      const google::protobuf::MessageLite& message,
-                      CallSettings settings) {
+EncodedCall SessionCall(const char* method, const std::string& session_id,
+                        const google::protobuf::MessageLite& message,
+                        CallSettings settings) {
   AddSessionKey(session_id, settings);
-  WireMessage request;
-  request.Append(message.SerializeAsString());
-  return {method, std::move(request), std::move(settings)};
+  return SmallCall(method, message, std::move(settings));
 }
 
 bool Deleted(pb::DeleteSessionResponse& /*reply*/) { return true; }
@@ -39,8 +38,8 @@ absl::StatusOr<Session> Client::CreateSession(const SessionSpec& spec,
   message.set_session_id(session_id);
   FillSpec(spec, *message.mutable_spec());
   return BlockingCall(*transport_,
-                      SmallCall(kCreate, session_id, message,
-                                Resolve(options, default_deadline_)),
+                      SessionCall(kCreate, session_id, message,
+                                  Resolve(options, default_deadline_)),
                       DecodeSession);
 }
 
@@ -54,8 +53,8 @@ absl::StatusOr<Session> Client::ForkSession(
     message.set_length(*length);
   }
   return BlockingCall(*transport_,
-                      SmallCall(kFork, source_session_id, message,
-                                Resolve(options, default_deadline_)),
+                      SessionCall(kFork, source_session_id, message,
+                                  Resolve(options, default_deadline_)),
                       DecodeSession);
 }
 
@@ -70,8 +69,8 @@ absl::StatusOr<Session> Client::TruncateSession(const std::string& session_id,
     message.set_layer(*layer);
   }
   return BlockingCall(*transport_,
-                      SmallCall(kTruncate, session_id, message,
-                                Resolve(options, default_deadline_)),
+                      SessionCall(kTruncate, session_id, message,
+                                  Resolve(options, default_deadline_)),
                       DecodeSession);
 }
 
@@ -97,10 +96,10 @@ absl::StatusOr<Session> Client::GetSession(const std::string& session_id,
                                            const CallOptions& options) {
   pb::GetSessionRequest message;
   message.set_session_id(session_id);
-  return BlockingCall(
-      *transport_,
-      SmallCall(kGet, session_id, message, Resolve(options, default_deadline_)),
-      DecodeSession);
+  return BlockingCall(*transport_,
+                      SessionCall(kGet, session_id, message,
+                                  Resolve(options, default_deadline_)),
+                      DecodeSession);
 }
 
 absl::StatusOr<ListPage> Client::ListSessions(uint32_t page_size,
@@ -111,28 +110,15 @@ absl::StatusOr<ListPage> Client::ListSessions(uint32_t page_size,
   message.set_page_token(page_token);
   return BlockingCall(
       *transport_,
-      SmallCall(kList, "", message, Resolve(options, default_deadline_)),
+      SmallCall(kList, message, Resolve(options, default_deadline_)),
       DecodeListPage);
 }
 
 absl::StatusOr<std::vector<Session>> Client::ListAllSessions(
     const CallOptions& options) {
-  std::vector<Session> sessions;
-  std::string token;
-  do {
-    absl::StatusOr<ListPage> page = ListSessions(0, token, options);
-    if (!page.ok()) {
-      return page.status();
-    }
-    if (!token.empty() && page->next_page_token == token) {
-      return absl::InternalError("the server repeats a page of sessions");
-    }
-    for (Session& session : page->sessions) {
-      sessions.push_back(std::move(session));
-    }
-    token = std::move(page->next_page_token);
-  } while (!token.empty());
-  return sessions;
+  return AllPages(
+      [&](const std::string& token) { return ListSessions(0, token, options); },
+      &ListPage::sessions);
 }
 
 absl::Status Client::DeleteSession(const std::string& session_id,
@@ -140,8 +126,8 @@ absl::Status Client::DeleteSession(const std::string& session_id,
   pb::DeleteSessionRequest message;
   message.set_session_id(session_id);
   return BlockingCall(*transport_,
-                      SmallCall(kDelete, session_id, message,
-                                Resolve(options, default_deadline_)),
+                      SessionCall(kDelete, session_id, message,
+                                  Resolve(options, default_deadline_)),
                       Deleted)
       .status();
 }

@@ -5,6 +5,14 @@
 
 namespace attn::client {
 
+EncodedCall SmallCall(const char* method,
+                      const google::protobuf::MessageLite& message,
+                      CallSettings settings) {
+  WireMessage request;
+  request.Append(message.SerializeAsString());
+  return {method, std::move(request), std::move(settings)};
+}
+
 CallSettings Resolve(const CallOptions& options,
                      absl::Duration default_deadline) {
   CallSettings settings;

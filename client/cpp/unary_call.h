@@ -23,6 +23,11 @@ struct EncodedCall {
   CallSettings settings;
 };
 
+// A call whose `message` has no tensor.
+EncodedCall SmallCall(const char* method,
+                      const google::protobuf::MessageLite& message,
+                      CallSettings settings);
+
 // `options` with its defaults resolved, from now on.
 CallSettings Resolve(const CallOptions& options,
                      absl::Duration default_deadline);

@@ -17,7 +17,7 @@ from setuptools.command.sdist import sdist
 HERE = pathlib.Path(__file__).resolve().parent
 # In an sdist the contract lies beside this file.
 PROTO = HERE / "proto" if (HERE / "proto").is_dir() else HERE.parents[1] / "proto"
-FILES = ("attn/v1/attention.proto", "attn/v1/session.proto", "google/rpc/status.proto",
+FILES = ("attn/v1/attention.proto", "attn/v1/session.proto", "attn/v1/layer.proto", "google/rpc/status.proto",
          "google/rpc/error_details.proto", "grpc/health/v1/health.proto")
 
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/attention/key_range.h"
@@ -44,6 +45,9 @@ struct RopePlan {
   // rotary_dim).
   double base = 0;
   double scaling_factor = 1;
+  // Or position * per_position[i], cosines and sines times its magnitude; null:
+  // the above.
+  std::shared_ptr<const RopeFrequencies> frequencies = {};
   // Or rows of tables [num_positions, rotary_dim / 2].
   bool has_tables = false;
   DataType table_dtype = DataType::kF32;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "core/attention/rope_frequencies.h"
 #include "core/tensor/dtype.h"
 
 namespace attn {
@@ -37,11 +39,15 @@ struct RopeParams {
   int64_t rotary_dim = 0;
   // Pairs (0, 1), (2, 3), ... instead of (c, c + rotary_dim / 2).
   bool is_interleaved = false;
+  // In place of base and scaling_factor; null: those. Pairs as without.
+  std::shared_ptr<const RopeFrequencies> frequencies = {};
   // Divides the position; 0: 1.
   float scaling_factor = 0;
   // [q_len] and [kv_len]; empty: counted from 0.
   std::vector<int64_t> positions = {};
   std::vector<int64_t> key_positions = {};
+  // Without key_positions keys are counted even where there are positions.
+  bool counts_keys = false;
 };
 
 struct AttentionParams {

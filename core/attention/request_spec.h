@@ -35,7 +35,8 @@ struct RequestSpec {
   // [B] or empty.
   std::vector<int64_t> kv_lengths;
   AttentionParams params;
-  std::string rope_field = "params.rope";  // Its name in the message.
+  // Its name in the message; empty: its fields are the message's.
+  std::string rope_field = "params.rope";
   OutputOptions output;
 };
 

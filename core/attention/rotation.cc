@@ -1,5 +1,6 @@
 #include "core/attention/rotation.h"
 
+#include <array>
 #include <cmath>
 #include <optional>
 #include <vector>
@@ -25,22 +26,22 @@ Turn operator+(const Turn& a, const Turn& b) {
   return {a.cos * b.cos - a.sin * b.sin, a.sin * b.cos + a.cos * b.sin};
 }
 
-// The turns of positions by a base.
+std::vector<double> FrequenciesOf(const RopePlan& rope) {
+  if (rope.frequencies != nullptr) return rope.frequencies->per_position;
+  return MakeRopeFrequencies({.theta = rope.base,
+                              .rotary_dim = rope.rotary_dim,
+                              .scaling = RopeScaling::kLinear,
+                              .factor = rope.scaling_factor})
+      .per_position;
+}
+
+// The turns of positions by frequencies.
 class Angles {
  public:
-  explicit Angles(const RopePlan& rope) {
-    for (int64_t i = 0; i < rope.num_pairs(); ++i) {
-      const double exponent =
-          -2.0 * static_cast<double>(i) / static_cast<double>(rope.rotary_dim);
-      frequencies_.push_back(std::pow(rope.base, exponent) /
-                             rope.scaling_factor);
-    }
-    for (int64_t step = 0; step < kBlock; ++step) {
-      for (const double frequency : frequencies_) {
-        steps_.push_back(TurnBy(static_cast<double>(step) * frequency));
-      }
-    }
-    block_turns_.resize(frequencies_.size());
+  explicit Angles(const RopePlan& rope)
+      : frequencies_(FrequenciesOf(rope)),
+        magnitude_(rope.frequencies ? rope.frequencies->magnitude : 1) {
+    block_turns_.resize(size());
   }
 
   // write(pair, turn) for every pair of a row at `position`.
@@ -49,23 +50,38 @@ class Angles {
     const int64_t step = ((position % kBlock) + kBlock) % kBlock;
     // In f64: position - step may lie below int64.
     EnterBlock(static_cast<double>(position) - static_cast<double>(step));
-    const Turn* steps = steps_.data() + static_cast<size_t>(step) * size();
+    const std::vector<Turn>& steps = StepTurns(step);
     for (size_t i = 0; i < size(); ++i) write(i, block_turns_[i] + steps[i]);
   }
 
  private:
   size_t size() const { return frequencies_.size(); }
 
+  // Made when first asked for: a decode step needs one of them, and all take
+  // 80 us at 32 pairs.
+  const std::vector<Turn>& StepTurns(int64_t step) {
+    std::vector<Turn>& turns = steps_[static_cast<size_t>(step)];
+    if (turns.empty()) {
+      turns.reserve(size());
+      for (const double frequency : frequencies_) {
+        turns.push_back(TurnBy(static_cast<double>(step) * frequency));
+      }
+    }
+    return turns;
+  }
+
   void EnterBlock(double start) {
     if (start == block_start_) return;
     block_start_ = start;
     for (size_t i = 0; i < size(); ++i) {
-      block_turns_[i] = TurnBy(start * frequencies_[i]);
+      const Turn turn = TurnBy(start * frequencies_[i]);
+      block_turns_[i] = {magnitude_ * turn.cos, magnitude_ * turn.sin};
     }
   }
 
-  std::vector<double> frequencies_;
-  std::vector<Turn> steps_;  // [kBlock, num_pairs]
+  const std::vector<double> frequencies_;
+  const double magnitude_;
+  std::array<std::vector<Turn>, kBlock> steps_;  // [num_pairs] or empty.
   std::vector<Turn> block_turns_;
   double block_start_ = std::nan("");
 };

@@ -14,6 +14,7 @@ namespace {
 
 // A field of the rope as the message calls it.
 std::string Name(const RequestSpec& spec, const char* field) {
+  if (spec.rope_field.empty()) return field;
   return absl::StrCat(spec.rope_field, ".", field);
 }
 
@@ -112,7 +113,7 @@ absl::Status CheckPositions(const RequestSpec& spec, const Rows& queries,
   ATTN_RETURN_IF_ERROR(CheckCount(Name(spec, "key_positions"),
                                   rope.key_positions, "kv_len", keys.count));
   if (rope.positions.empty() || !rope.key_positions.empty() ||
-      queries.count == keys.count || keys.count == 0) {
+      rope.counts_keys || queries.count == keys.count || keys.count == 0) {
     return absl::OkStatus();
   }
   return InvalidOption(
@@ -168,7 +169,10 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   const Rows keys{plan.past_len, g.kv_len - plan.past_len};
   ATTN_RETURN_IF_ERROR(CheckPositions(spec, queries, keys));
   const bool has_tables = spec.rope_cos.is_present || spec.rope_sin.is_present;
-  if (rope.base == 0 && !has_tables) return absl::OkStatus();
+  const bool has_frequencies = rope.frequencies != nullptr;
+  if (rope.base == 0 && !has_tables && !has_frequencies) {
+    return absl::OkStatus();
+  }
 
   plan.rope.rotary_dim = rotary_dim;
   plan.rope.is_interleaved = rope.is_interleaved;
@@ -176,11 +180,12 @@ absl::Status PlanRope(const RequestSpec& spec, AttentionPlan& plan) {
   plan.rope.first_query_position = queries.first;
   plan.rope.positions = rope.positions;
   plan.rope.key_positions = rope.key_positions;
-  if (rope.key_positions.empty() && keys.count > 0) {
+  if (rope.key_positions.empty() && keys.count > 0 && !rope.counts_keys) {
     plan.rope.key_positions = rope.positions;
   }
   plan.rope.first_key_position = keys.first;
   plan.rope.base = double{rope.base};
+  plan.rope.frequencies = rope.frequencies;
   if (rope.scaling_factor > 0) {
     plan.rope.scaling_factor = double{rope.scaling_factor};
   }

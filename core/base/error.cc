@@ -88,6 +88,16 @@ std::string_view ReasonName(Reason reason) {
       return "SESSION_EXISTS";
     case Reason::kSnapshotDamaged:
       return "SNAPSHOT_DAMAGED";
+    case Reason::kLayerNotFound:
+      return "LAYER_NOT_FOUND";
+    case Reason::kLayerNotLoaded:
+      return "LAYER_NOT_LOADED";
+    case Reason::kLayerLoaded:
+      return "LAYER_LOADED";
+    case Reason::kLayerMemory:
+      return "LAYER_MEMORY";
+    case Reason::kBadCheckpoint:
+      return "BAD_CHECKPOINT";
   }
   return "";
 }

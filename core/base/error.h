@@ -37,6 +37,11 @@ enum class Reason {
   kMaxLength,
   kSessionExists,
   kSnapshotDamaged,
+  kLayerNotFound,  // No such model, or it has no such layer.
+  kLayerNotLoaded,
+  kLayerLoaded,
+  kLayerMemory,
+  kBadCheckpoint,
 };
 
 // "INVALID_TENSOR" and so on; "" for kNone.

@@ -221,7 +221,7 @@ absl::Status Admission::CheckRoom(const TaskFacts& task,
 
 void Admission::Started(AdmissionTicket& ticket) {
   absl::MutexLock lock(&mutex_);
-  ticket.was_started_ = true;
+  if (std::exchange(ticket.was_started_, true)) return;
   Load& load = LoadOf(ticket.tenant_);
   LeaveQueue(ticket, load);
   Publish(ticket.tenant_, load);
@@ -239,10 +239,12 @@ void Admission::LeaveQueue(const AdmissionTicket& ticket, Load& load) {
 
 void Admission::WorkedOff(AdmissionTicket& ticket, double cost, Duration time) {
   absl::MutexLock lock(&mutex_);
-  ticket.left_cost_ -= cost;
-  pending_cost_ = std::max(0.0, pending_cost_ - cost);
+  // A job's steps may cost more than was estimated.
+  const double pending = std::min(cost, ticket.left_cost_);
+  ticket.left_cost_ -= pending;
+  pending_cost_ = std::max(0.0, pending_cost_ - pending);
   Load& load = LoadOf(ticket.tenant_);
-  load.pending_cost = std::max(0.0, load.pending_cost - cost);
+  load.pending_cost = std::max(0.0, load.pending_cost - pending);
   const double seconds = ToSeconds(time);
   const double kept = kMemorySeconds / (kMemorySeconds + seconds);
   recent_cost_ = recent_cost_ * kept + cost;

@@ -73,7 +73,7 @@ class Admission {
   // UNAVAILABLE / DRAINING once StartDraining was called.
   absl::Status CheckOpen() const;
 
-  // The task left the queue for a batch.
+  // The task left the queue for a batch, or a step of the job did.
   void Started(AdmissionTicket& ticket);
   // One worker worked off `cost` of a started task in `time`.
   void WorkedOff(AdmissionTicket& ticket, double cost, Duration time);

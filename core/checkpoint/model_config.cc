@@ -1,5 +1,6 @@
 #include "core/checkpoint/model_config.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -72,7 +73,9 @@ absl::Status ReadScaling(ConfigFields& fields, int64_t max_position,
   const std::string kind =
       fields.Text("rope_type", fields.Text("type", "default"));
   if (kind == "default") return fields.status();
-  rope.factor = fields.Number("factor", 0);
+  // No model has a smaller one, and its inverse is a number.
+  constexpr double kLeastFactor = 1e-6;
+  rope.factor = fields.Number("factor", kLeastFactor);
   rope.original_max_position =
       fields.Size("original_max_position_embeddings", 1, max_position);
   if (kind == "linear") {
@@ -104,7 +107,9 @@ absl::StatusOr<RopeConfig> ReadRope(ConfigFields& fields, int64_t head_dim) {
   const double part =
       nested.Number("partial_rotary_factor", 0,
                     fields.Number("partial_rotary_factor", 0, 1.0));
-  rope.rotary_dim = static_cast<int64_t>(static_cast<double>(head_dim) * part);
+  // What is above 1 is refused below, and may fit no integer.
+  rope.rotary_dim =
+      static_cast<int64_t>(static_cast<double>(head_dim) * std::min(part, 2.0));
   ATTN_RETURN_IF_ERROR(fields.status());
   ATTN_RETURN_IF_ERROR(ReadScaling(nested, max_position, rope));
   if (part > 1 || rope.rotary_dim < 2 || rope.rotary_dim % 2 != 0) {

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "core/checkpoint/rope_frequencies.h"
+#include "core/attention/rope_frequencies.h"
 
 namespace attn {
 

@@ -25,31 +25,40 @@ int64_t NumItems(double cost, int64_t num_units) {
   return std::min(static_cast<int64_t>(wanted), num_units);
 }
 
+// Even a task without units gets an item, so that it ends as all others do.
+void AppendEmptyItem(EngineTask& task, std::vector<WorkItem>& items) {
+  task.ExpectItems(1);
+  items.push_back({.task = &task, .cost = task.facts().cost});
+}
+
 // Items of the units from `first` on; each unit before it is in a group, an
-// item of its own. Even a task without units gets an item, so that it ends as
-// all others do.
+// item of its own.
 void AppendItems(AttentionTask& task, int64_t first,
                  std::vector<WorkItem>& items) {
+  if (task.num_units() == 0) return AppendEmptyItem(task, items);
   const int64_t num_units = task.num_units() - first;
   const double cost =
       UnitCost(task) * static_cast<double>(std::max<int64_t>(1, num_units));
-  const int64_t num_items =
-      task.num_units() == 0 ? 1 : NumItems(cost, num_units);
+  const int64_t num_items = NumItems(cost, num_units);
   task.ExpectItems(num_items + first);
   for (int64_t i = 0; i < num_items; ++i) {
     // No overflow: units are bounded by the bytes of a message, items by 4096.
     items.push_back({.task = &task,
                      .first_unit = first + num_units * i / num_items,
                      .last_unit = first + num_units * (i + 1) / num_items,
-                     .group = {},
                      .cost = cost / static_cast<double>(num_items)});
   }
 }
 
-int Rank(const AttentionTask& task) {
+int Rank(const EngineTask& task) {
   const Priority priority = task.facts().priority;
   return static_cast<int>(priority == Priority::kUnspecified ? Priority::kNormal
                                                              : priority);
+}
+
+// The first one where both are alike; `first` may be null.
+EngineTask* MoreUrgent(EngineTask* first, EngineTask* second) {
+  return first == nullptr || Rank(*second) > Rank(*first) ? second : first;
 }
 
 // A group is as urgent as its most urgent task.
@@ -58,9 +67,18 @@ void AppendGroup(absl::Span<const TaskUnit> group,
   WorkItem item;
   item.group = group;
   for (const TaskUnit& unit : group) {
-    const bool is_first = item.task == nullptr;
-    if (is_first || Rank(*unit.task) > Rank(*item.task)) item.task = unit.task;
+    item.task = MoreUrgent(item.task, unit.task);
     item.cost += UnitCost(*unit.task);
+  }
+  items.push_back(item);
+}
+
+// Likewise.
+void AppendProjection(const ProjectionUnit& unit,
+                      std::vector<WorkItem>& items) {
+  WorkItem item{.projection = &unit, .cost = unit.cost()};
+  for (const RowSlice& slice : unit.tile->slices) {
+    item.task = MoreUrgent(item.task, slice.task);
   }
   items.push_back(item);
 }
@@ -77,11 +95,18 @@ bool RunsBefore(const WorkItem& a, const WorkItem& b) {
 void ActiveBatch::Fill(Batch batch) {
   tasks_ = std::move(batch.tasks);
   cascade_ = FindCascade(tasks_);
+  projections_ = FindProjections(tasks_);
   for (size_t i = 0; i < tasks_.size(); ++i) {
-    AppendItems(static_cast<AttentionTask&>(*tasks_[i]),
-                cascade_.NumGroupedUnits(i), items_);
+    auto& task = static_cast<EngineTask&>(*tasks_[i]);
+    if (task.kind() == EngineTask::Kind::kAttention) {
+      AppendItems(static_cast<AttentionTask&>(task),
+                  cascade_.NumGroupedUnits(i), items_);
+    } else if (static_cast<ProjectionTask&>(task).num_rows() == 0) {
+      AppendEmptyItem(task, items_);
+    }
   }
   for (const auto& group : cascade_.groups) AppendGroup(group, items_);
+  for (const auto& unit : projections_.units) AppendProjection(unit, items_);
   for (size_t i = 0; i < items_.size(); ++i) items_[i].number = i;
   // Not stable_sort, which allocates.
   std::sort(items_.begin(), items_.end(), RunsBefore);
@@ -92,6 +117,7 @@ void ActiveBatch::Clear() {
   items_.clear();
   if (items_.capacity() > kKeptItems) items_.shrink_to_fit();
   cascade_ = Cascade();
+  projections_ = ProjectionBatch();
   tasks_.clear();
 }
 

@@ -9,17 +9,19 @@
 #include "core/batching/batch_scheduler.h"
 #include "core/engine/attention_task.h"
 #include "core/engine/cascade.h"
+#include "core/engine/projection_batch.h"
 
 namespace attn {
 
-// Consecutive units of one task, or a group of units of several: what a worker
-// runs between two looks at the clock. Borrows the tasks, which its ActiveBatch
-// keeps alive.
+// Consecutive units of one task, a group of units of several, or a projection
+// for several: what a worker runs between two looks at the clock. Borrows the
+// tasks, which its ActiveBatch keeps alive.
 struct WorkItem {
-  AttentionTask* task = nullptr;  // Of a group: the most urgent one.
+  EngineTask* task = nullptr;  // Of several: the most urgent one.
   int64_t first_unit = 0;
   int64_t last_unit = 0;
-  absl::Span<const TaskUnit> group;  // Empty: the units above.
+  absl::Span<const TaskUnit> group = {};       // Not empty: these units.
+  const ProjectionUnit* projection = nullptr;  // Not null: this one.
   double cost = 0;
   size_t number = 0;  // In the order in which items were made.
 };
@@ -42,7 +44,8 @@ class ActiveBatch {
 
  private:
   TaskList tasks_;
-  Cascade cascade_;  // Its groups are those of the items.
+  Cascade cascade_;              // Its groups are those of the items.
+  ProjectionBatch projections_;  // Likewise.
   std::vector<WorkItem> items_;
   std::atomic<size_t> next_{0};
 };

@@ -65,8 +65,9 @@ int64_t AttentionTask::ReplyBytes(const AttentionPlan& plan) {
 }
 
 AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
-                             AdmissionTicket ticket, Buffers buffers)
-    : Task(facts),
+                             AdmissionTicket ticket, Buffers buffers,
+                             AdmissionTicket* job_ticket)
+    : EngineTask(Kind::kAttention, facts, std::move(ticket), job_ticket),
       plan_(std::move(plan)),
       kernel_(ChooseKernel(plan_)),
       num_splits_(NumSplits(plan_)),
@@ -75,8 +76,7 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
       num_rows_(NumRows(plan_)),
       tiles_per_problem_(DivideUp(num_rows_, kernel_.tile.rows)),
       num_units_(num_problems_ * tiles_per_problem_ * num_splits_),
-      buffers_(std::move(buffers)),
-      ticket_(std::move(ticket)) {
+      buffers_(std::move(buffers)) {
   Parts inputs(buffers_.inputs.data());
   input_at_.query = inputs.Take(plan_.query_bytes);
   input_at_.key = inputs.Take(plan_.key_bytes);
@@ -110,6 +110,11 @@ AttentionTask::AttentionTask(AttentionPlan plan, const TaskFacts& facts,
                  .weights = reply.Take(plan_.weights_bytes),
                  .top_indices = reply.Take(plan_.top_bytes),
                  .top_probabilities = reply.Take(plan_.top_bytes)};
+}
+
+void AttentionTask::ReleaseInputs() {
+  buffers_.inputs = PooledBuffer();
+  snapshot_ = KvSnapshot();
 }
 
 void AttentionTask::Attach(KvSnapshot snapshot) {

@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -23,33 +22,15 @@
 #include "core/attention/kernel_choice.h"
 #include "core/attention/problem.h"
 #include "core/attention/tile_gemm.h"
-#include "core/batching/admission.h"
-#include "core/batching/task.h"
+#include "core/engine/engine_task.h"
 #include "core/kv_cache/kv_layer.h"
 #include "core/memory/buffer_pool.h"
 #include "core/memory/scratch_arena.h"
 
 namespace attn {
 
-// How a task ends, decided once: the first verdict stays. Thread-safe.
-class Verdict {
- public:
-  // True if this is the first one.
-  bool Decide(Outcome outcome) {
-    int undecided = 0;
-    return value_.compare_exchange_strong(undecided,
-                                          1 + static_cast<int>(outcome));
-  }
-  bool is_decided() const { return value_.load() != 0; }
-  // REQUIRES: is_decided().
-  Outcome outcome() const { return static_cast<Outcome>(value_.load() - 1); }
-
- private:
-  std::atomic<int> value_{0};  // 0, or 1 + Outcome.
-};
-
 // Thread-compatible; the engine orders who touches it when.
-class AttentionTask final : public Task {
+class AttentionTask final : public EngineTask {
  public:
   // Leases in which the tensors lie one after another at kBufferAlignment;
   // InputBytes and ReplyBytes say how much they must hold.
@@ -61,7 +42,8 @@ class AttentionTask final : public Task {
   static int64_t ReplyBytes(const AttentionPlan& plan);
 
   AttentionTask(AttentionPlan plan, const TaskFacts& facts,
-                AdmissionTicket ticket, Buffers buffers);
+                AdmissionTicket ticket, Buffers buffers,
+                AdmissionTicket* job_ticket = nullptr);
 
   const AttentionPlan& plan() const { return plan_; }
 
@@ -106,24 +88,12 @@ class AttentionTask final : public Task {
   Problem ProblemOf(int64_t unit) const;
   void UnitIsDone(int64_t unit);
 
-  // How many items will run before it is concluded. Called once, before any
-  // of them may be claimed.
-  void ExpectItems(int64_t num_items) { items_left_ = num_items; }
-
-  // How it ended; constant once done.
-  const absl::Status& status() const { return status_; }
-  const TaskTimes& times() const { return times_; }
-  int64_t batch_size() const { return batch_size_; }
-  // Of the batch it ran in, counted from 1; 0: it never ran.
-  int64_t batch_number() const { return batch_number_; }
-
  private:
-  friend class Engine;
-
   using Countdown = std::atomic<int64_t>;
 
   // Bytes of the splits' answers and countdowns.
   static int64_t SplitBytes(const AttentionPlan& plan);
+  void ReleaseInputs() override;
   // A unit's place.
   int64_t ProblemIndex(int64_t unit) const {
     return unit / tiles_per_problem_ % num_problems_;
@@ -164,18 +134,6 @@ class AttentionTask final : public Task {
   Countdown* splits_left_ = nullptr;
   // The worker that comes first turns positions into cosines, for all.
   mutable std::once_flag rotation_once_;
-
-  // Written by the engine alone.
-  AdmissionTicket ticket_;
-  std::function<void(AttentionTask&)> done_;
-  absl::Status status_;
-  TaskTimes times_;
-  int64_t batch_size_ = 0;
-  int64_t batch_number_ = 0;
-  std::atomic<int64_t> items_left_{0};
-  // Nanoseconds of the clock when the first item started; 0: none has.
-  std::atomic<int64_t> start_ns_{0};
-  Verdict verdict_;
 };
 
 using AttentionTaskPtr = std::shared_ptr<AttentionTask>;

@@ -25,7 +25,7 @@ class Finder {
   Cascade Find() {
     Indices open;
     for (size_t i = 0; i < tasks_.size(); ++i) {
-      if (Of(i).num_splits() > 1) open.push_back(i);
+      if (IsAttention(i) && Of(i).num_splits() > 1) open.push_back(i);
     }
     if (open.size() < 2) return {};
     cascade_.num_grouped_units.resize(tasks_.size());
@@ -36,6 +36,11 @@ class Finder {
   }
 
  private:
+  bool IsAttention(size_t index) const {
+    return static_cast<EngineTask&>(*tasks_[index]).kind() ==
+           EngineTask::Kind::kAttention;
+  }
+
   AttentionTask& Of(size_t index) const {
     return static_cast<AttentionTask&>(*tasks_[index]);
   }

@@ -83,38 +83,64 @@ Engine::~Engine() {
     work_.SignalAll();
   }
   for (std::thread& worker : workers_) worker.join();
+  Abort();  // Steps that followed those that ran meanwhile.
+}
+
+absl::StatusOr<AdmissionTicket> Engine::AdmitJob(const TaskFacts& facts) {
+  return admission_.Admit(facts, clock_.Now());
+}
+
+absl::StatusOr<PooledBuffer> Engine::LeaseMemory(int64_t bytes) {
+  auto buffer = pool_.Lease(bytes);
+  if (buffer.ok()) return buffer;
+  return PoolFull(buffer.status(), admission_.EstimatedWait());
 }
 
 absl::StatusOr<AttentionTaskPtr> Engine::Prepare(AttentionPlan plan,
                                                  const SubmitOptions& options) {
   const TaskFacts facts = FactsOf(plan, options);
-  ATTN_ASSIGN_OR_RETURN(AdmissionTicket ticket,
-                        admission_.Admit(facts, clock_.Now()));
-  const auto lease = [&](int64_t bytes) -> absl::StatusOr<PooledBuffer> {
-    auto buffer = pool_.Lease(bytes);
-    if (buffer.ok()) return buffer;
-    return PoolFull(buffer.status(), admission_.EstimatedWait());
-  };
+  AdmissionTicket ticket;
+  if (options.job_ticket == nullptr) {
+    ATTN_ASSIGN_OR_RETURN(ticket, AdmitJob(facts));
+  }
   AttentionTask::Buffers buffers;
-  ATTN_ASSIGN_OR_RETURN(buffers.inputs, lease(AttentionTask::InputBytes(plan)));
-  ATTN_ASSIGN_OR_RETURN(buffers.reply, lease(AttentionTask::ReplyBytes(plan)));
+  ATTN_ASSIGN_OR_RETURN(buffers.inputs,
+                        LeaseMemory(AttentionTask::InputBytes(plan)));
+  ATTN_ASSIGN_OR_RETURN(buffers.reply,
+                        LeaseMemory(AttentionTask::ReplyBytes(plan)));
   return std::allocate_shared<AttentionTask>(
       BlockAllocator<AttentionTask>(task_memory_), std::move(plan), facts,
-      std::move(ticket), std::move(buffers));
+      std::move(ticket), std::move(buffers), options.job_ticket);
 }
 
 void Engine::Enqueue(Submission submission) {
-  metrics_.TaskAdmitted();
-  submission.task->done_ = std::move(submission.done);
+  if (!submission.task->is_step()) metrics_.TaskAdmitted();
   {
     absl::MutexLock lock(&mutex_);
     ++in_house_;
   }
+  Queue(std::move(submission));
+}
+
+void Engine::Queue(Submission submission) {
+  submission.task->done_ = std::move(submission.done);
+  submission.task->next_ = std::move(submission.next);
   scheduler_.Schedule(std::move(submission.task), clock_.Now());
 }
 
-void Engine::Submit(const AttentionTaskPtr& task, Done done) {
-  Enqueue({task, std::move(done)});
+// Together, so that they share a batch. They are in the house since their jobs'
+// first steps.
+void Engine::QueueSteps(std::vector<Submission>& steps) {
+  if (steps.empty()) return;
+  for (Submission& step : steps) Queue(std::move(step));
+  steps.clear();
+  absl::MutexLock lock(&mutex_);
+  ++num_events_;
+  work_.Signal();
+}
+
+void Engine::Submit(const EngineTaskPtr& task, Done done) {
+  Enqueue({.task = task, .done = std::move(done)});
   absl::MutexLock lock(&mutex_);
   ++num_events_;
   work_.Signal();
@@ -128,7 +154,7 @@ void Engine::SubmitTogether(std::vector<Submission> submissions) {
   work_.Signal();
 }
 
-void Engine::Cancel(const AttentionTaskPtr& task) {
+void Engine::Cancel(const EngineTaskPtr& task) {
   const bool is_late = task->facts().deadline <= clock_.Now();
   const Outcome outcome = is_late ? Outcome::kExpired : Outcome::kCancelled;
   if (scheduler_.Remove(task)) {
@@ -167,20 +193,27 @@ void Engine::Abort() {
   absl::MutexLock lock(&mutex_);
   if (active_ == nullptr) return;
   for (const TaskPtr& task : active_->batch.tasks()) {
-    static_cast<AttentionTask&>(*task).verdict_.Decide(Outcome::kShed);
+    static_cast<EngineTask&>(*task).verdict_.Decide(Outcome::kShed);
   }
 }
 
 // A task that never reached a worker ends.
 void Engine::EndQueued(const TaskPtr& task, Outcome outcome) {
-  auto& attention_task = static_cast<AttentionTask&>(*task);
-  attention_task.verdict_.Decide(outcome);
-  Conclude(attention_task);
+  auto& engine_task = static_cast<EngineTask&>(*task);
+  engine_task.verdict_.Decide(outcome);
+  std::vector<Submission> next;  // A job ends with a step that failed.
+  Conclude(engine_task, next);
+  ATTN_CHECK(next.empty());
+}
+
+void Engine::CountEnd(Outcome outcome, TaskKind kind, const TaskTimes& times) {
+  if (outcome == Outcome::kShed) metrics_.TaskShed(Reason::kDraining);
+  metrics_.TaskFinished(outcome, kind, times);
 }
 
 // The end of every task, exactly once: books first, so that a client that has
 // its answer finds it counted.
-void Engine::Conclude(AttentionTask& task) {
+void Engine::Conclude(EngineTask& task, std::vector<Submission>& next) {
   task.verdict_.Decide(Outcome::kCompleted);
   const Outcome outcome = task.verdict_.outcome();
   const TimePoint now = clock_.Now();
@@ -189,12 +222,15 @@ void Engine::Conclude(AttentionTask& task) {
   task.times_ = {.queue_wait = start - task.enqueue_time(),
                  .compute = now - start};
   task.status_ = StatusOf(outcome);
-  task.buffers_.inputs = PooledBuffer();
-  task.snapshot_ = KvSnapshot();
+  task.ReleaseInputs();
   task.ticket_ = AdmissionTicket();
-  if (outcome == Outcome::kShed) metrics_.TaskShed(Reason::kDraining);
-  metrics_.TaskFinished(outcome, task.facts().kind, task.times_);
-  std::exchange(task.done_, nullptr)(task);
+  if (!task.is_step()) CountEnd(outcome, task.facts().kind, task.times_);
+  if (task.next_ != nullptr) {
+    auto step = std::exchange(task.next_, nullptr)(task);
+    if (step.has_value()) return next.push_back(*std::move(step));
+  } else {
+    std::exchange(task.done_, nullptr)(task);
+  }
   absl::MutexLock lock(&mutex_);
   if (--in_house_ == 0) idle_.SignalAll();
 }

@@ -25,6 +25,7 @@
 #include "core/batching/batch_scheduler.h"
 #include "core/engine/active_batch.h"
 #include "core/engine/attention_task.h"
+#include "core/engine/projection_batch.h"
 #include "core/memory/block_pool.h"
 #include "core/memory/buffer_pool.h"
 #include "core/metrics/engine_metrics.h"
@@ -52,14 +53,15 @@ struct SubmitOptions {
   TimePoint deadline = kNoDeadline;
   // Whose request it is, who must outlive its task; null: everybody's.
   Tenant* tenant = nullptr;
+  // Of the job that the task is a step of, which was admitted before, must
+  // outlive it and counts it; null: the task is admitted for itself.
+  AdmissionTicket* job_ticket = nullptr;
 };
 
 // Thread-safe.
 class Engine {
  public:
-  // Called once, on a worker or on the thread that cancels or aborts. Must not
-  // block.
-  using Done = std::function<void(AttentionTask&)>;
+  using Done = TaskDone;
 
   // Borrows clock and metrics, which must outlive the engine. Starts the
   // workers.
@@ -79,19 +81,24 @@ class Engine {
 
   // Queues the task. `done` is called when it ended; task.status() is then OK,
   // DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE (aborted) or INTERNAL.
-  void Submit(const AttentionTaskPtr& task, Done done);
+  void Submit(const EngineTaskPtr& task, Done done);
 
   // The same for several that shall run together, if they can: no idle worker
   // takes the first before the last is there.
-  struct Submission {
-    AttentionTaskPtr task;
-    Done done;
-  };
+  using Submission = TaskSubmission;
   void SubmitTogether(std::vector<Submission> submissions);
 
   // The client left: a queued task ends at once, a running one at its next work
   // item. No effect on a task that is done.
-  void Cancel(const AttentionTaskPtr& task);
+  void Cancel(const EngineTaskPtr& task);
+
+  // For jobs, of which each step is a task: a place in the house, and memory.
+  // Errors: Prepare's.
+  absl::StatusOr<AdmissionTicket> AdmitJob(const TaskFacts& facts);
+  absl::StatusOr<PooledBuffer> LeaseMemory(int64_t bytes);
+
+  // Tells the metrics of an end; of a job, whose steps are not counted.
+  void CountEnd(Outcome outcome, TaskKind kind, const TaskTimes& times);
 
   // UNAVAILABLE / DRAINING once the drain began; for calls that are no tasks.
   absl::Status CheckServing() const { return admission_.CheckOpen(); }
@@ -108,6 +115,8 @@ class Engine {
   const TileGemm& gemm() const { return *gemm_; }
   const Admission& admission() const { return admission_; }
   const BufferPool& pool() const { return pool_; }
+  EngineMetrics& metrics() const { return metrics_; }
+  const Clock& clock() const { return clock_; }
   int num_workers() const { return static_cast<int>(workers_.size()); }
 
  private:
@@ -120,7 +129,10 @@ class Engine {
   // A worker's way through one batch after another.
   struct Worker {
     ScratchArena arena;
+    GatheredRows gathered;
     SharedBatch* batch = nullptr;
+    // Steps that follow those that an item ended.
+    std::vector<Submission> next;
   };
 
   void Enqueue(Submission submission);
@@ -132,12 +144,16 @@ class Engine {
   void FormBatch();
   bool SpinForWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeOthers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void RunItem(const WorkItem& item, ScratchArena& arena);
-  void RunGroupItem(const WorkItem& item, ScratchArena& arena);
+  void Queue(Submission submission);
+  void QueueSteps(std::vector<Submission>& steps);
+  void RunItem(const WorkItem& item, Worker& worker);
+  void RunTaskItem(const WorkItem& item, Worker& worker);
+  void RunGroupItem(const WorkItem& item, Worker& worker);
+  void RunProjectionItem(const WorkItem& item, Worker& worker);
   absl::Status RunUnits(const WorkItem& item, ScratchArena& arena);
-  bool StartItem(AttentionTask& task, TimePoint now);
-  void FinishItem(AttentionTask& task);
-  void Conclude(AttentionTask& task);
+  bool StartItem(EngineTask& task, TimePoint now);
+  void FinishItem(EngineTask& task, Worker& worker);
+  void Conclude(EngineTask& task, std::vector<Submission>& next);
   void EndQueued(const TaskPtr& task, Outcome outcome);
 
   const Clock& clock_;

@@ -53,12 +53,9 @@ void Engine::Work() {
   Worker worker;
   while (const WorkItem* item = NextItem(worker)) {
     metrics_.WorkersBusyChanged(+1);
-    if (item->group.empty()) {
-      RunItem(*item, worker.arena);
-    } else {
-      RunGroupItem(*item, worker.arena);
-    }
+    RunItem(*item, worker);
     metrics_.WorkersBusyChanged(-1);
+    QueueSteps(worker.next);
   }
 }
 
@@ -75,6 +72,7 @@ const WorkItem* Engine::NextItem(Worker& worker) {
 // Lets go of a batch without unclaimed items: replies that its tasks hold must
 // not wait for the next batch to come.
 void Engine::DropBatch(Worker& worker) {
+  worker.gathered.Forget();
   SharedBatch* batch = std::exchange(worker.batch, nullptr);
   {
     absl::MutexLock lock(&mutex_);
@@ -166,10 +164,10 @@ void Engine::FormBatch() {
                    .closed_by = batch->closed_by};
   const int64_t batch_number = ++num_batches_;
   for (const TaskPtr& task : batch->tasks) {
-    auto& attention_task = static_cast<AttentionTask&>(*task);
-    admission_.Started(attention_task.ticket_);
-    attention_task.batch_size_ = facts.num_tasks;
-    attention_task.batch_number_ = batch_number;
+    auto& engine_task = static_cast<EngineTask&>(*task);
+    admission_.Started(engine_task.ticket());
+    engine_task.batch_size_ = facts.num_tasks;
+    engine_task.batch_number_ = batch_number;
     facts.num_query_tokens += task->facts().num_query_tokens;
   }
   SharedBatch* active = TakeIdleBatch();
@@ -180,53 +178,88 @@ void Engine::FormBatch() {
   active_ = active;
 }
 
-void Engine::RunItem(const WorkItem& item, ScratchArena& arena) {
-  AttentionTask& task = *item.task;
+void Engine::RunItem(const WorkItem& item, Worker& worker) {
+  if (item.projection != nullptr) {
+    RunProjectionItem(item, worker);
+  } else if (!item.group.empty()) {
+    RunGroupItem(item, worker);
+  } else {
+    RunTaskItem(item, worker);
+  }
+}
+
+void Engine::RunTaskItem(const WorkItem& item, Worker& worker) {
+  EngineTask& task = *item.task;
   const TimePoint start = clock_.Now();
   if (StartItem(task, start)) {
-    if (const absl::Status status = RunUnits(item, arena); !status.ok()) {
-      task.verdict_.Decide(Outcome::kFailed);
-    }
-    admission_.WorkedOff(task.ticket_, item.cost, clock_.Now() - start);
+    const absl::Status status = RunUnits(item, worker.arena);
+    if (!status.ok()) task.verdict_.Decide(Outcome::kFailed);
+    admission_.WorkedOff(task.ticket(), item.cost, clock_.Now() - start);
   }
-  FinishItem(task);
+  FinishItem(task, worker);
 }
 
 // A task that is late or cancelled leaves the group; the others go on.
-void Engine::RunGroupItem(const WorkItem& item, ScratchArena& arena) {
+void Engine::RunGroupItem(const WorkItem& item, Worker& worker) {
   const TimePoint start = clock_.Now();
   absl::InlinedVector<TaskUnit, 16> units;
   for (const TaskUnit& unit : item.group) {
     if (StartItem(*unit.task, start)) units.push_back(unit);
   }
   if (!units.empty()) {
-    const absl::Status status = RunGroup(units, arena);
+    const absl::Status status = RunGroup(units, worker.arena);
     const auto num_units = static_cast<int64_t>(units.size());
     const Duration time = (clock_.Now() - start) / num_units;
     const double cost = item.cost / static_cast<double>(item.group.size());
     for (const TaskUnit& unit : units) {
       if (!status.ok()) unit.task->verdict_.Decide(Outcome::kFailed);
-      admission_.WorkedOff(unit.task->ticket_, cost, time);
+      admission_.WorkedOff(unit.task->ticket(), cost, time);
     }
   }
-  for (const TaskUnit& unit : item.group) FinishItem(*unit.task);
+  for (const TaskUnit& unit : item.group) FinishItem(*unit.task, worker);
+}
+
+// Rows of tasks that are late or cancelled are computed with the others, unless
+// there are no others.
+void Engine::RunProjectionItem(const WorkItem& item, Worker& worker) {
+  const ProjectionTile& tile = *item.projection->tile;
+  const TimePoint start = clock_.Now();
+  bool is_wanted = false;
+  for (const RowSlice& slice : tile.slices) {
+    is_wanted |= StartItem(*slice.task, start);
+  }
+  if (is_wanted) {
+    const absl::Status status =
+        RunProjection(*item.projection, worker.gathered, worker.arena);
+    const Duration time = clock_.Now() - start;
+    metrics_.ProjectionRan(time);
+    for (const RowSlice& slice : tile.slices) {
+      if (!status.ok()) slice.task->verdict_.Decide(Outcome::kFailed);
+      admission_.WorkedOff(slice.task->ticket(),
+                           item.cost * static_cast<double>(slice.num_rows) /
+                               static_cast<double>(tile.num_rows),
+                           time * slice.num_rows / tile.num_rows);
+    }
+  }
+  for (const RowSlice& slice : tile.slices) FinishItem(*slice.task, worker);
 }
 
 // False if the task is late, or ended already.
-bool Engine::StartItem(AttentionTask& task, TimePoint now) {
+bool Engine::StartItem(EngineTask& task, TimePoint now) {
   int64_t unset = 0;
   task.start_ns_.compare_exchange_strong(unset, now.time_since_epoch().count());
   if (task.facts().deadline <= now) task.verdict_.Decide(Outcome::kExpired);
   return !task.verdict_.is_decided();
 }
 
-void Engine::FinishItem(AttentionTask& task) {
-  if (task.items_left_.fetch_sub(1) == 1) Conclude(task);
+void Engine::FinishItem(EngineTask& task, Worker& worker) {
+  if (task.items_left_.fetch_sub(1) == 1) Conclude(task, worker.next);
 }
 
 absl::Status Engine::RunUnits(const WorkItem& item, ScratchArena& arena) {
   for (int64_t unit = item.first_unit; unit < item.last_unit; ++unit) {
-    ATTN_RETURN_IF_ERROR(item.task->RunUnit(unit, *gemm_, arena));
+    auto& task = static_cast<AttentionTask&>(*item.task);
+    ATTN_RETURN_IF_ERROR(task.RunUnit(unit, *gemm_, arena));
   }
   return absl::OkStatus();
 }

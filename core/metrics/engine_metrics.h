@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
@@ -56,6 +57,10 @@ class EngineMetrics {
   virtual void TaskFinished(Outcome outcome, TaskKind kind,
                             const TaskTimes& times) = 0;
   virtual void BatchClosed(const BatchFacts& facts) = 0;
+  // One work item of a layer's projections, on one worker.
+  virtual void ProjectionRan(Duration time) = 0;
+  // Rows of hidden states that went through a layer, B * q_len.
+  virtual void ForwardTokens(std::string_view layer, int64_t num_tokens) = 0;
 
   // Gauges, as their new values.
   virtual void QueueChanged(int64_t depth, int64_t bytes) = 0;
@@ -71,6 +76,8 @@ class NullEngineMetrics final : public EngineMetrics {
   void TaskShed(Reason) override {}
   void TaskFinished(Outcome, TaskKind, const TaskTimes&) override {}
   void BatchClosed(const BatchFacts&) override {}
+  void ProjectionRan(Duration) override {}
+  void ForwardTokens(std::string_view, int64_t) override {}
   void QueueChanged(int64_t, int64_t) override {}
   void InflightBytesChanged(int64_t) override {}
   void WorkersBusyChanged(int64_t) override {}

@@ -12,7 +12,7 @@ InferCall::InferCall(const InferenceContext& context, Tenant& tenant,
     : UnaryCall(context.attend, RpcMethod::kModelInfer, tenant, call),
       inference_(context),
       response_(response),
-      flow_(std::make_shared<AttendFlow>(context.attend, arrival())) {}
+      flow_(std::make_shared<RequestFlow>(context.attend, arrival())) {}
 
 void InferCall::Run(const grpc::ByteBuffer& request) {
   ReceivedMessage message(request);
@@ -22,10 +22,10 @@ void InferCall::Run(const grpc::ByteBuffer& request) {
   }
   // `this` may be gone once the flow runs: the reply can be faster.
   RunInfer(inference_, message.bytes(), received_, *flow_,
-           [this](const AttendOutcome& outcome, Reply response) {
-             trace_.Observe(outcome);
+           [this](InferOutcome outcome) {
+             trace_.Observe(outcome.times);
              if (!outcome.status.ok()) return FinishWith(outcome.status);
-             FinishWith(std::move(response), response_);
+             FinishWith(std::move(outcome.response), response_);
            });
 }
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "server/inference/infer_flow.h"
-#include "server/unary_calls.h"
+#include "server/unary_call.h"
 
 namespace attn {
 
@@ -21,7 +21,7 @@ class InferCall final : public UnaryCall {
   const InferenceContext& inference_;
   grpc::ByteBuffer& response_;
   // Shared with the engine's callback.
-  const std::shared_ptr<AttendFlow> flow_;
+  const std::shared_ptr<RequestFlow> flow_;
 };
 
 }  // namespace attn

@@ -1,5 +1,6 @@
 #include "server/inference/infer_inputs.h"
 
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -31,27 +32,52 @@ absl::Status TooManyEntries(std::string_view field) {
       "more");
 }
 
-// Where an input's description and place go. kv_lengths has none: it becomes
-// numbers.
+// Where an input goes: its description and place, or the numbers that it holds.
 struct Slot {
-  std::string_view name;
-  TensorSpec RequestSpec::*spec;
-  ByteRange TensorPlaces::*place;
+  TensorSpec* spec = nullptr;
+  ByteRange* place = nullptr;
+  std::vector<int64_t>* numbers = nullptr;
+
+  bool is_taken() const {
+    return numbers == nullptr ? spec->is_present : !numbers->empty();
+  }
 };
+using Slots = std::map<std::string_view, Slot>;
 
 constexpr std::string_view kKvLengths = "kv_lengths";
-constexpr Slot kSlots[] = {
-    {"Q", &RequestSpec::query, &TensorPlaces::query},
-    {"K", &RequestSpec::key, &TensorPlaces::key},
-    {"V", &RequestSpec::value, &TensorPlaces::value},
-    {"attn_mask", &RequestSpec::attn_mask, &TensorPlaces::attn_mask},
-};
 
-const Slot* FindSlot(std::string_view name) {
-  for (const Slot& slot : kSlots) {
-    if (slot.name == name) return &slot;
+Slots SlotsOfAttention(DecodedRequest& request) {
+  RequestSpec& spec = request.spec;
+  TensorPlaces& places = request.places;
+  return {{"Q", {&spec.query, &places.query}},
+          {"K", {&spec.key, &places.key}},
+          {"V", {&spec.value, &places.value}},
+          {"attn_mask", {&spec.attn_mask, &places.attn_mask}},
+          {kKvLengths, {.numbers = &spec.kv_lengths}}};
+}
+
+Slots SlotsOfLayer(DecodedForward& request) {
+  ForwardSpec& spec = request.spec;
+  ForwardPlaces& places = request.places;
+  return {{"hidden", {&spec.hidden, &places.hidden}},
+          {"context", {&spec.context, &places.context}},
+          {"attn_mask", {&spec.attn_mask, &places.attn_mask}},
+          {kKvLengths, {.numbers = &spec.kv_lengths}}};
+}
+
+absl::StatusOr<Slot> FindSlot(std::string_view path, const std::string& name,
+                              DecodedInfer& decoded) {
+  const bool is_layer = decoded.reply.model == InferModel::kLayer;
+  const Slots slots = is_layer ? SlotsOfLayer(decoded.forward)
+                               : SlotsOfAttention(decoded.request);
+  if (const auto found = slots.find(name); found != slots.end()) {
+    return found->second;
   }
-  return nullptr;
+  return InvalidOption(path,
+                       is_layer
+                           ? "must be hidden, context, attn_mask or kv_lengths"
+                           : "must be Q, K, V, attn_mask or kv_lengths",
+                       ShownText(name));
 }
 
 absl::Status CheckParameters(
@@ -171,12 +197,9 @@ absl::Status InferInputs::FinishInput(size_t index,
   if (!header.ParseFromString(inputs_[index].header.text())) {
     return Undecodable();
   }
-  const Slot* slot = FindSlot(header.name());
-  if (slot == nullptr && header.name() != kKvLengths) {
-    return InvalidOption(IndexPath(index) + ".name",
-                         "must be Q, K, V, attn_mask or kv_lengths",
-                         ShownText(header.name()));
-  }
+  const std::string name_path = IndexPath(index) + ".name";
+  ATTN_ASSIGN_OR_RETURN(const Slot slot,
+                        FindSlot(name_path, header.name(), decoded));
   ATTN_RETURN_IF_ERROR(CheckParameters(header));
   TensorSpec tensor;
   tensor.is_present = true;
@@ -190,17 +213,14 @@ absl::Status InferInputs::FinishInput(size_t index,
   ATTN_ASSIGN_OR_RETURN(const ByteRange place,
                         Place(index, header, tensor.dtype, decoded));
   tensor.data_bytes = place.size;
-  RequestSpec& spec = decoded.request.spec;
-  if (slot == nullptr ? !spec.kv_lengths.empty()
-                      : (spec.*slot->spec).is_present) {
-    return InvalidOption(IndexPath(index) + ".name", "must not come twice",
-                         header.name());
+  if (slot.is_taken()) {
+    return InvalidOption(name_path, "must not come twice", header.name());
   }
-  if (slot == nullptr) {
-    return ReadKvLengths(decoded.bytes, place, tensor, spec.kv_lengths);
+  if (slot.numbers != nullptr) {
+    return ReadKvLengths(decoded.bytes, place, tensor, *slot.numbers);
   }
-  spec.*slot->spec = std::move(tensor);
-  decoded.request.places.*slot->place = place;
+  *slot.spec = std::move(tensor);
+  *slot.place = place;
   return absl::OkStatus();
 }
 

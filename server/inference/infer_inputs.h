@@ -23,9 +23,9 @@ class InferInputs {
   absl::Status AddInput(ByteRange range);
   absl::Status AddRaw(ByteRange range);
 
-  // Tensors and kv_lengths into decoded.request. INVALID_ARGUMENT for unknown
-  // or repeated names, unknown datatypes and parameters, and where descriptions
-  // and bytes do not pair.
+  // Tensors and kv_lengths into the request of decoded.reply.model.
+  // INVALID_ARGUMENT for unknown or repeated names, unknown datatypes and
+  // parameters, and where descriptions and bytes do not pair.
   absl::Status Finish(DecodedInfer& decoded) const;
 
  private:

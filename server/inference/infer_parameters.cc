@@ -7,6 +7,7 @@
 #include <map>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "server/inference/parameter_value.h"
 #include "server/inference/shown_text.h"
@@ -49,6 +50,7 @@ absl::Status ReadCausal(const Target& to) {
       ToEnum(to.name, to.value,
              {{"none", 0}, {"top_left", 1}, {"bottom_right", 2}}));
   to.params().causal = static_cast<CausalMode>(mode);
+  to.options.has_causal = true;
   return absl::OkStatus();
 }
 
@@ -125,6 +127,11 @@ absl::Status ReadRopePositions(const Target& to) {
 
 absl::Status ReadRopeKeyPositions(const Target& to) {
   ATTN_ASSIGN_OR_RETURN(to.rope().key_positions, ToInt64s(to.name, to.value));
+  return absl::OkStatus();
+}
+
+absl::Status ReadPositions(const Target& to) {
+  ATTN_ASSIGN_OR_RETURN(to.options.positions, ToInt64s(to.name, to.value));
   return absl::OkStatus();
 }
 
@@ -239,7 +246,23 @@ absl::Status ReadWindow(const Target& to) {
 }
 
 // Where a parameter means something.
-enum class Scope { kAnywhere, kSequence, kSequenceStart };
+enum class Scope { kAnywhere, kAttention, kSequence, kSequenceStart, kLayer };
+
+// A layer has its options from its model.
+bool IsIn(Scope scope, InferModel model) {
+  switch (scope) {
+    case Scope::kAnywhere:
+      return true;
+    case Scope::kAttention:
+      return model != InferModel::kLayer;
+    case Scope::kSequence:
+    case Scope::kSequenceStart:
+      return model == InferModel::kAttentionKv;
+    case Scope::kLayer:
+      return model == InferModel::kLayer;
+  }
+  return false;
+}
 
 struct Parameter {
   std::string_view name;
@@ -248,23 +271,24 @@ struct Parameter {
 };
 
 constexpr Parameter kParameters[] = {
-    {"scale", Scope::kAnywhere, ReadScale},
-    {"softcap", Scope::kAnywhere, ReadSoftcap},
+    {"scale", Scope::kAttention, ReadScale},
+    {"softcap", Scope::kAttention, ReadSoftcap},
     {"causal", Scope::kAnywhere, ReadCausal},
     {"causal_offset", Scope::kAnywhere, ReadCausalOffset},
-    {"left_window", Scope::kAnywhere, ReadLeftWindow},
-    {"right_window", Scope::kAnywhere, ReadRightWindow},
-    {"alibi_slopes", Scope::kAnywhere, ReadAlibiSlopes},
-    {"sinks", Scope::kAnywhere, ReadSinks},
-    {"layout", Scope::kAnywhere, ReadLayout},
-    {"num_q_heads", Scope::kAnywhere, ReadNumQHeads},
-    {"num_kv_heads", Scope::kAnywhere, ReadNumKvHeads},
-    {"rope_base", Scope::kAnywhere, ReadRopeBase},
-    {"rope_rotary_dim", Scope::kAnywhere, ReadRopeRotaryDim},
-    {"rope_interleaved", Scope::kAnywhere, ReadRopeInterleaved},
-    {"rope_scaling_factor", Scope::kAnywhere, ReadRopeScalingFactor},
-    {"rope_positions", Scope::kAnywhere, ReadRopePositions},
-    {"rope_key_positions", Scope::kAnywhere, ReadRopeKeyPositions},
+    {"left_window", Scope::kAttention, ReadLeftWindow},
+    {"right_window", Scope::kAttention, ReadRightWindow},
+    {"alibi_slopes", Scope::kAttention, ReadAlibiSlopes},
+    {"sinks", Scope::kAttention, ReadSinks},
+    {"layout", Scope::kAttention, ReadLayout},
+    {"num_q_heads", Scope::kAttention, ReadNumQHeads},
+    {"num_kv_heads", Scope::kAttention, ReadNumKvHeads},
+    {"rope_base", Scope::kAttention, ReadRopeBase},
+    {"rope_rotary_dim", Scope::kAttention, ReadRopeRotaryDim},
+    {"rope_interleaved", Scope::kAttention, ReadRopeInterleaved},
+    {"rope_scaling_factor", Scope::kAttention, ReadRopeScalingFactor},
+    {"rope_positions", Scope::kAttention, ReadRopePositions},
+    {"rope_key_positions", Scope::kAttention, ReadRopeKeyPositions},
+    {"positions", Scope::kLayer, ReadPositions},
     {"output_dtype", Scope::kAnywhere, ReadOutputDtype},
     {"weights", Scope::kAnywhere, ReadWeights},
     {"top_k", Scope::kAnywhere, ReadTopK},
@@ -290,15 +314,17 @@ const Parameter* Find(std::string_view name) {
   return found == std::end(kParameters) ? nullptr : found;
 }
 
-absl::Status ReadParameter(const Target& to, Model model) {
+absl::Status ReadParameter(const Target& to, InferModel model) {
   const Parameter* parameter = Find(to.name);
   if (parameter == nullptr) {
     return InvalidParameter(ShownText(to.name),
                             "must be a parameter of the model",
                             Shown(to.value));
   }
-  if (parameter->scope != Scope::kAnywhere && model == Model::kAttention) {
-    return InvalidParameter(to.name, "must be absent with model attention",
+  if (!IsIn(parameter->scope, model)) {
+    return InvalidParameter(to.name,
+                            absl::StrCat("must be absent with model ",
+                                         std::string(InferModelName(model))),
                             Shown(to.value));
   }
   return parameter->read(to);
@@ -307,7 +333,7 @@ absl::Status ReadParameter(const Target& to, Model model) {
 }  // namespace
 
 absl::Status ReadParameters(const inference::ModelInferRequest& request,
-                            Model model, DecodedRequest& decoded,
+                            InferModel model, DecodedRequest& decoded,
                             InferOptions& options) {
   // Sorted, so that the same request gets the same answer.
   std::map<std::string_view, const InferParameter*> parameters;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "inference/grpc_service.pb.h"
@@ -14,6 +15,9 @@ namespace attn {
 
 // What parameters say beside the request's spec.
 struct InferOptions {
+  // Layers. Whether `causal` was there, and of the tokens.
+  bool has_causal = false;
+  std::vector<int64_t> positions;
   // attention_kv. The session that is meant, and whether the call begins it.
   SessionTarget sequence;
   bool starts_sequence = false;
@@ -26,10 +30,10 @@ struct InferOptions {
 
 // Reads every parameter of `request`, in the order of their names, into
 // `decoded` and `options`. INVALID_ARGUMENT that names the first one that is
-// unknown, of the wrong type or out of its range, or that belongs to the other
+// unknown, of the wrong type or out of its range, or that belongs to another
 // model.
 absl::Status ReadParameters(const inference::ModelInferRequest& request,
-                            Model model, DecodedRequest& decoded,
+                            InferModel model, DecodedRequest& decoded,
                             InferOptions& options);
 
 }  // namespace attn

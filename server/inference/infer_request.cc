@@ -21,8 +21,15 @@ namespace {
 using Wire = inference::ModelInferRequest;
 
 // In the order of InferOutput.
-constexpr std::array<std::string_view, 5> kOutputs{
-    "Y", "LSE", "weights", "top_indices", "top_probabilities"};
+using OutputNames = std::array<std::string_view, 5>;
+constexpr OutputNames kOutputs{"Y", "LSE", "weights", "top_indices",
+                               "top_probabilities"};
+constexpr OutputNames kLayerOutputs{"output", "lse", "weights", "top_indices",
+                                    "top_probabilities"};
+
+const OutputNames& OutputsOf(InferModel model) {
+  return model == InferModel::kLayer ? kLayerOutputs : kOutputs;
+}
 
 // Splits one ModelInferRequest.
 class InferSplitter {
@@ -63,12 +70,15 @@ class InferSplitter {
 };
 
 absl::StatusOr<InferOutput> FindOutput(
-    const Wire::InferRequestedOutputTensor& wire, int index) {
-  const auto* found = std::find(kOutputs.begin(), kOutputs.end(), wire.name());
-  if (found == kOutputs.end()) {
+    const OutputNames& names, const Wire::InferRequestedOutputTensor& wire,
+    int index) {
+  const auto* found = std::find(names.begin(), names.end(), wire.name());
+  if (found == names.end()) {
     return InvalidOption(
         absl::StrCat("outputs[", index, "].name"),
-        "must be Y, LSE, weights, top_indices or top_probabilities",
+        absl::StrCat("must be ", std::string(names[0]), ", ",
+                     std::string(names[1]),
+                     ", weights, top_indices or top_probabilities"),
         ShownText(wire.name()));
   }
   if (!wire.parameters().empty()) {
@@ -80,18 +90,19 @@ absl::StatusOr<InferOutput> FindOutput(
     }
     return InvalidOption(path, "must be empty", ShownText(name));
   }
-  return static_cast<InferOutput>(found - kOutputs.begin());
+  return static_cast<InferOutput>(found - names.begin());
 }
 
 bool Has(const std::vector<InferOutput>& outputs, InferOutput output) {
   return std::find(outputs.begin(), outputs.end(), output) != outputs.end();
 }
 
-absl::StatusOr<std::vector<InferOutput>> NamedOutputs(const Wire& wire) {
+absl::StatusOr<std::vector<InferOutput>> NamedOutputs(const OutputNames& names,
+                                                      const Wire& wire) {
   std::vector<InferOutput> outputs;
   for (int i = 0; i < wire.outputs_size(); ++i) {
     ATTN_ASSIGN_OR_RETURN(const InferOutput output,
-                          FindOutput(wire.outputs(i), i));
+                          FindOutput(names, wire.outputs(i), i));
     if (Has(outputs, output)) {
       return InvalidOption(absl::StrCat("outputs[", i, "].name"),
                            "must not come twice", wire.outputs(i).name());
@@ -115,7 +126,8 @@ std::vector<InferOutput> DefaultOutputs(const InferOptions& options) {
 // Outputs and the parameters that shape them go together.
 absl::Status ReadOutputs(const Wire& wire, const InferOptions& options,
                          DecodedInfer& decoded) {
-  ATTN_ASSIGN_OR_RETURN(decoded.reply.outputs, NamedOutputs(wire));
+  ATTN_ASSIGN_OR_RETURN(decoded.reply.outputs,
+                        NamedOutputs(OutputsOf(decoded.reply.model), wire));
   std::vector<InferOutput>& outputs = decoded.reply.outputs;
   if (outputs.empty()) outputs = DefaultOutputs(options);
   const bool has_weights = Has(outputs, InferOutput::kWeights);
@@ -171,16 +183,33 @@ absl::Status ReadSequence(InferOptions& options, DecodedRequest& request) {
   return absl::OkStatus();
 }
 
+// What the parameters said, which were read as attention's.
+void CompleteForward(InferOptions& options, DecodedInfer& decoded) {
+  const DecodedRequest& request = decoded.request;
+  DecodedForward& forward = decoded.forward;
+  forward.layer = decoded.reply.model_name.substr(kLayerPrefix.size());
+  const AttentionParams& params = request.spec.params;
+  if (options.has_causal) forward.spec.causal = params.causal;
+  forward.spec.causal_offset = params.causal_offset;
+  forward.spec.positions = std::move(options.positions);
+  forward.spec.output = request.spec.output;
+  forward.priority = request.priority;
+  forward.timeout = request.timeout;
+}
+
 absl::Status Decode(const FragmentedBytes& message, DecodedInfer& decoded) {
   InferSplitter splitter(message);
   const absl::Status split = splitter.Split();
   Wire small;
   const absl::Status parsed = splitter.ParseSmall(small);
   decoded.request.request_id = EchoedId(small.id(), parsed.ok());
-  const absl::StatusOr<Model> model =
-      FindModel(small.model_name(), small.model_version());
+  const absl::StatusOr<InferModel> model =
+      FindInferModel(small.model_name(), small.model_version());
   decoded.has_model = model.ok();
-  if (model.ok()) decoded.reply.model = *model;
+  if (model.ok()) {
+    decoded.reply.model = *model;
+    decoded.reply.model_name = small.model_name();
+  }
   ATTN_RETURN_IF_ERROR(split);
   ATTN_RETURN_IF_ERROR(parsed);
   ATTN_RETURN_IF_ERROR(model.status());
@@ -189,20 +218,25 @@ absl::Status Decode(const FragmentedBytes& message, DecodedInfer& decoded) {
   ATTN_RETURN_IF_ERROR(ReadParameters(small, *model, decoded.request, options));
   ATTN_RETURN_IF_ERROR(splitter.inputs().Finish(decoded));
   ATTN_RETURN_IF_ERROR(ReadOutputs(small, options, decoded));
-  if (*model == Model::kAttention) return absl::OkStatus();
-  return ReadSequence(options, decoded.request);
+  if (*model == InferModel::kAttentionKv) {
+    return ReadSequence(options, decoded.request);
+  }
+  if (*model == InferModel::kLayer) CompleteForward(options, decoded);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-std::string_view OutputName(InferOutput output) {
-  return kOutputs[static_cast<size_t>(output)];
+std::string_view OutputName(InferModel model, InferOutput output) {
+  return OutputsOf(model)[static_cast<size_t>(output)];
 }
 
 DecodedInfer DecodeInfer(const FragmentedBytes& message) {
   DecodedInfer decoded;
   decoded.bytes = message;
   decoded.request.status = Decode(message, decoded);
+  decoded.forward.status = decoded.request.status;
+  decoded.forward.request_id = decoded.request.request_id;
   return decoded;
 }
 

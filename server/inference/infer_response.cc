@@ -1,11 +1,14 @@
 #include "server/inference/infer_response.h"
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/base/error.h"
 #include "inference/grpc_service.pb.h"
 #include "server/inference/datatype.h"
+#include "server/reply_fields.h"
 
 namespace attn {
 namespace {
@@ -13,15 +16,18 @@ namespace {
 using inference::ModelInferResponse;
 using inference::ModelStreamInferResponse;
 
-// An output's bytes in the task.
-struct OutputTensor {
-  const std::byte* data;
-  int64_t size;
-  DataType dtype;
-  Dims dims;
+// What a response is made of.
+struct InferResult {
+  TensorBytes output;
+  // Has the others.
+  const AttentionTask& task;
+  // Of the bytes.
+  std::shared_ptr<const void> owner;
+  const std::string& request_id;
 };
 
-OutputTensor TensorOf(const AttentionTask& task, InferOutput output) {
+TensorBytes TensorOf(const InferResult& result, InferOutput output) {
+  const AttentionTask& task = result.task;
   const AttentionPlan& plan = task.plan();
   const Geometry& g = plan.geometry;
   const Dims rows{g.batch_size, g.num_q_heads, g.q_len};
@@ -30,8 +36,7 @@ OutputTensor TensorOf(const AttentionTask& task, InferOutput output) {
                                                   : plan.output.top_k);
   switch (output) {
     case InferOutput::kY:
-      return {task.output(), plan.output_bytes, plan.output_dtype,
-              OutputDims(plan)};
+      return result.output;
     case InferOutput::kLse:
       return {task.lse(), plan.lse_bytes, DataType::kF32, rows};
     case InferOutput::kWeights:
@@ -44,12 +49,37 @@ OutputTensor TensorOf(const AttentionTask& task, InferOutput output) {
   return {};
 }
 
-void DescribeOutput(const OutputTensor& tensor, InferOutput output,
+void DescribeOutput(const TensorBytes& tensor, std::string_view name,
                     ModelInferResponse& head) {
   auto& wire = *head.add_outputs();
-  wire.set_name(std::string(OutputName(output)));
+  wire.set_name(std::string(name));
   wire.set_datatype(std::string(ToDatatype(tensor.dtype)));
   wire.mutable_shape()->Add(tensor.dims.begin(), tensor.dims.end());
+}
+
+Reply Encode(const InferResult& result, const InferReplyOptions& options) {
+  ModelInferResponse head;
+  head.set_model_name(options.model_name);
+  head.set_model_version(std::string(kModelVersion));
+  head.set_id(result.request_id);
+  const AttentionPlan& plan = result.task.plan();
+  if (plan.has_session) {
+    (*head.mutable_parameters())["session_length"].set_int64_param(
+        plan.geometry.kv_len);
+  }
+  Reply contents;
+  for (const InferOutput output : options.outputs) {
+    const TensorBytes tensor = TensorOf(result, output);
+    DescribeOutput(tensor, OutputName(options.model, output), head);
+    AppendBorrowed(
+        ModelInferResponse::kRawOutputContentsFieldNumber,
+        {.data = tensor.data, .data_bytes = tensor.size, .owner = result.owner},
+        contents);
+  }
+  Reply reply;
+  AppendText(head.SerializeAsString(), reply);
+  AppendReply(std::move(contents), reply);
+  return reply;
 }
 
 }  // namespace
@@ -57,27 +87,24 @@ void DescribeOutput(const OutputTensor& tensor, InferOutput output,
 Reply EncodeInferResponse(const AttendOutcome& outcome,
                           const InferReplyOptions& options) {
   const AttentionTask& task = *outcome.task;
-  ModelInferResponse head;
-  head.set_model_name(std::string(ModelName(options.model)));
-  head.set_model_version(std::string(kModelVersion));
-  head.set_id(outcome.request_id);
-  if (task.plan().has_session) {
-    (*head.mutable_parameters())["session_length"].set_int64_param(
-        task.plan().geometry.kv_len);
-  }
-  Reply contents;
-  for (const InferOutput output : options.outputs) {
-    const OutputTensor tensor = TensorOf(task, output);
-    DescribeOutput(tensor, output, head);
-    AppendBorrowed(
-        ModelInferResponse::kRawOutputContentsFieldNumber,
-        {.data = tensor.data, .data_bytes = tensor.size, .owner = outcome.task},
-        contents);
-  }
-  Reply reply;
-  AppendText(head.SerializeAsString(), reply);
-  AppendReply(std::move(contents), reply);
-  return reply;
+  const AttentionPlan& plan = task.plan();
+  return Encode({.output = {task.output(), plan.output_bytes, plan.output_dtype,
+                            OutputDims(plan)},
+                 .task = task,
+                 .owner = outcome.task,
+                 .request_id = outcome.request_id},
+                options);
+}
+
+Reply EncodeInferResponse(const ForwardOutcome& outcome,
+                          const InferReplyOptions& options) {
+  const ForwardJob& job = *outcome.job;
+  return Encode({.output = {job.output(), job.output_bytes(),
+                            job.output_dtype(), job.output_dims()},
+                 .task = job.attention(),
+                 .owner = outcome.job,
+                 .request_id = outcome.request_id},
+                options);
 }
 
 Reply EncodeStreamInferResponse(Reply infer_response) {
@@ -87,7 +114,7 @@ Reply EncodeStreamInferResponse(Reply infer_response) {
   return reply;
 }
 
-Reply EncodeStreamInferError(const AttendOutcome& outcome) {
+Reply EncodeStreamInferError(const InferOutcome& outcome) {
   ModelStreamInferResponse error;
   error.set_error_message(PublicMessage(outcome.status));
   // Without a message it would read as success.

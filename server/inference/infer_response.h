@@ -3,7 +3,12 @@
 // blindly), and borrowed from the task.
 #pragma once
 
+#include <string>
+
+#include "absl/status/status.h"
+#include "server/forward_codec.h"
 #include "server/inference/infer_request.h"
+#include "server/reply.h"
 #include "server/wire_codec.h"
 
 namespace attn {
@@ -12,11 +17,23 @@ namespace attn {
 // task asked for options.outputs.
 Reply EncodeInferResponse(const AttendOutcome& outcome,
                           const InferReplyOptions& options);
+Reply EncodeInferResponse(const ForwardOutcome& outcome,
+                          const InferReplyOptions& options);
+
+// How a request ended, whatever its model.
+struct InferOutcome {
+  absl::Status status{};
+  std::string request_id{};
+  // Null where nothing ran; else as long as the callback that gets this.
+  const TaskTimes* times = nullptr;
+  // A ModelInferResponse where status is OK, else empty.
+  Reply response{};
+};
 
 // A ModelStreamInferResponse around that.
 Reply EncodeStreamInferResponse(Reply infer_response);
 
 // One of a request that failed: error_message, and the id alone.
-Reply EncodeStreamInferError(const AttendOutcome& outcome);
+Reply EncodeStreamInferError(const InferOutcome& outcome);
 
 }  // namespace attn

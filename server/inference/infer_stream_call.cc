@@ -26,26 +26,23 @@ InferStreamCall::InferStreamCall(const InferenceContext& context,
 }
 
 void InferStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
-                                 AttendFlow& flow) {
+                                 RequestFlow& flow) {
   KeepOrder(id, "stream");
   if (const absl::Status status = CheckSize(bytes); !status.ok()) {
     RecordRefusal(context_, status, trace_.trace_id());
-    return Conclude(
-        id,
-        {.status = status, .request_id = DecodeInfer(bytes).request.request_id},
-        {});
+    return Conclude(id, {.status = status,
+                         .request_id = DecodeInfer(bytes).request.request_id});
   }
   RunInfer(inference_, bytes, context_.clock.Now(), flow,
-           [this, id](const AttendOutcome& outcome, Reply response) {
-             trace_.Observe(outcome);
-             Conclude(id, outcome, std::move(response));
+           [this, id](InferOutcome outcome) {
+             trace_.Observe(outcome.times);
+             Conclude(id, std::move(outcome));
            });
 }
 
-void InferStreamCall::Conclude(uint64_t id, const AttendOutcome& outcome,
-                               Reply response) {
+void InferStreamCall::Conclude(uint64_t id, InferOutcome outcome) {
   if (outcome.status.ok()) {
-    return Store(id, EncodeStreamInferResponse(std::move(response)));
+    return Store(id, EncodeStreamInferResponse(std::move(outcome.response)));
   }
   if (ends_at_first_error_) return End(id, outcome.status);
   Store(id, EncodeStreamInferError(outcome));

@@ -15,8 +15,8 @@ class InferStreamCall final : public StreamCall {
 
  private:
   void RunMessage(FragmentedBytes& bytes, uint64_t id,
-                  AttendFlow& flow) override;
-  void Conclude(uint64_t id, const AttendOutcome& outcome, Reply response);
+                  RequestFlow& flow) override;
+  void Conclude(uint64_t id, InferOutcome outcome);
 
   const InferenceContext& inference_;
   // The client's wish, `triton_grpc_error: true`: the first failure is the

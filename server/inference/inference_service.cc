@@ -5,17 +5,16 @@
 
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
-#include "server/call_trace.h"
-#include "server/grpc_status.h"
+#include "server/direct_answer.h"
 #include "server/inference/infer_call.h"
 #include "server/inference/infer_stream_call.h"
-#include "server/rpc_recorder.h"
+#include "server/inference/served_model.h"
 
 namespace attn {
 namespace {
 
 constexpr std::string_view kNoLoading =
-    "models are part of the server: none is loaded or unloaded";
+    "models are not loaded here; attn.v1.LayerService loads layers";
 constexpr std::string_view kNoSharedMemory =
     "no memory that clients name is shared; attn.v1 has Tensor.shared";
 constexpr std::string_view kNoTracing =
@@ -24,11 +23,12 @@ constexpr std::string_view kNoLogSettings =
     "log settings are the flags --log-level and --log-format";
 
 // Empty: every model.
-absl::StatusOr<std::vector<Model>> FindModels(const std::string& name,
-                                              const std::string& version) {
-  if (name.empty()) return std::vector<Model>(kModels.begin(), kModels.end());
-  ATTN_ASSIGN_OR_RETURN(const Model model, FindModel(name, version));
-  return std::vector<Model>{model};
+absl::StatusOr<std::vector<ServedModel>> FindModels(
+    const LayerStore& layers, const std::string& name,
+    const std::string& version) {
+  if (name.empty()) return AllServed(layers);
+  ATTN_ASSIGN_OR_RETURN(ServedModel model, FindServed(layers, name, version));
+  return std::vector<ServedModel>{std::move(model)};
 }
 
 }  // namespace
@@ -38,16 +38,8 @@ InferenceService::Reactor* InferenceService::Answer(Call& call,
                                                     const Handler& answer) {
   return gate_.Enter<Reactor>(
       method, call, [&](const InferenceContext& context, Tenant&) {
-        const AttendContext& server = context.attend;
-        RpcRecorder recorder(server.metrics, method, server.clock);
-        CallTrace trace(server, method, call);
-        const absl::Status status = answer(context);
-        if (!status.ok()) RecordRefusal(server, status, trace.trace_id());
-        recorder.Finish(static_cast<int>(status.code()));
-        trace.End(static_cast<int>(status.code()));
-        Reactor* reactor = call.DefaultReactor();
-        reactor->Finish(ToGrpcStatus(status));
-        return reactor;
+        return AnswerDirectly(context.attend, method, call,
+                              [&] { return answer(context); });
       });
 }
 
@@ -116,26 +108,28 @@ InferenceService::Reactor* InferenceService::ServerMetadata(
 InferenceService::Reactor* InferenceService::ModelReady(
     Call* call, const inference::ModelReadyRequest* request,
     inference::ModelReadyResponse* response) {
-  return Answer(*call, RpcMethod::kModelReady,
-                [&](const InferenceContext& context) {
-                  response->set_ready(
-                      FindModel(request->name(), request->version()).ok() &&
-                      context.is_ready());
-                  return absl::OkStatus();
-                });
+  return Answer(
+      *call, RpcMethod::kModelReady, [&](const InferenceContext& context) {
+        response->set_ready(
+            FindServed(context.layers, request->name(), request->version())
+                .ok() &&
+            context.is_ready());
+        return absl::OkStatus();
+      });
 }
 
 InferenceService::Reactor* InferenceService::ModelMetadata(
     Call* call, const inference::ModelMetadataRequest* request,
     inference::ModelMetadataResponse* response) {
-  return Answer(*call, RpcMethod::kModelMetadata,
-                [&](const InferenceContext&) -> absl::Status {
-                  ATTN_ASSIGN_OR_RETURN(
-                      const Model model,
-                      FindModel(request->name(), request->version()));
-                  *response = DescribeModel(model);
-                  return absl::OkStatus();
-                });
+  return Answer(
+      *call, RpcMethod::kModelMetadata,
+      [&](const InferenceContext& context) -> absl::Status {
+        ATTN_ASSIGN_OR_RETURN(
+            const ServedModel model,
+            FindServed(context.layers, request->name(), request->version()));
+        *response = DescribeModel(model);
+        return absl::OkStatus();
+      });
 }
 
 InferenceService::Reactor* InferenceService::ModelConfig(
@@ -144,8 +138,9 @@ InferenceService::Reactor* InferenceService::ModelConfig(
   return Answer(
       *call, RpcMethod::kModelConfig,
       [&](const InferenceContext& context) -> absl::Status {
-        ATTN_ASSIGN_OR_RETURN(const Model model,
-                              FindModel(request->name(), request->version()));
+        ATTN_ASSIGN_OR_RETURN(
+            const ServedModel model,
+            FindServed(context.layers, request->name(), request->version()));
         *response->mutable_config() = DescribeConfig(model, context.limits);
         return absl::OkStatus();
       });
@@ -157,10 +152,11 @@ InferenceService::Reactor* InferenceService::ModelStatistics(
   return Answer(
       *call, RpcMethod::kModelStatistics,
       [&](const InferenceContext& context) -> absl::Status {
-        ATTN_ASSIGN_OR_RETURN(const std::vector<Model> models,
-                              FindModels(request->name(), request->version()));
-        for (const Model model : models) {
-          *response->add_model_stats() = context.statistics.Read(model);
+        ATTN_ASSIGN_OR_RETURN(
+            const std::vector<ServedModel> models,
+            FindModels(context.layers, request->name(), request->version()));
+        for (const ServedModel& model : models) {
+          *response->add_model_stats() = context.statistics.Read(model.name);
         }
         return absl::OkStatus();
       });
@@ -177,10 +173,10 @@ InferenceService::Reactor* InferenceService::RepositoryIndex(
                         "must be empty: there is one repository", "a name");
                   }
                   const bool is_ready = context.is_ready();
-                  for (const Model model : kModels) {
+                  for (const ServedModel& model : AllServed(context.layers)) {
                     if (request->ready() && !is_ready) continue;
                     auto& entry = *response->add_models();
-                    entry.set_name(std::string(ModelName(model)));
+                    entry.set_name(model.name);
                     entry.set_version(std::string(kModelVersion));
                     entry.set_state(is_ready ? "READY" : "UNAVAILABLE");
                     if (!is_ready)

@@ -11,23 +11,10 @@
 #include "server/access/gate.h"
 #include "server/inference/infer_flow.h"
 #include "server/rpc_method.h"
+#include "server/service_with.h"
 
 namespace attn {
 
-// A service whose methods are put on one by one: generated code has a template
-// for each.
-template <typename Service, template <typename> class... Methods>
-struct ServiceWith {
-  using Type = Service;
-};
-template <typename Service, template <typename> class Method,
-          template <typename> class... Others>
-struct ServiceWith<Service, Method, Others...> {
-  using Type = Method<typename ServiceWith<Service, Others...>::Type>;
-};
-
-// CallbackService with two raw methods; spelled out, since raw and typed
-// handlers of a stream exclude each other.
 using InferenceProtocol = inference::GRPCInferenceService;
 using InferenceServiceBase = ServiceWith<
     InferenceProtocol::Service,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/inference/datatype.h"
@@ -21,10 +22,18 @@ struct ModelTensor {
   bool is_optional;
 };
 
+std::vector<ModelTensor> InputsOf(const AttentionLayer& layer) {
+  return {{"hidden", DataType::kF32, {-1, layer.hidden_dim}, false},
+          {"context", DataType::kF32, {-1, layer.hidden_dim}, true},
+          {"attn_mask", DataType::kBool, {-1, -1, -1}, true},
+          {"kv_lengths", DataType::kI64, {1}, true}};
+}
+
 // kv_lengths has no place in sequences.
-std::vector<ModelTensor> InputsOf(Model model) {
+std::vector<ModelTensor> InputsOf(const ServedModel& model) {
+  if (model.layer != nullptr) return InputsOf(*model.layer);
   const std::vector<int64_t> heads{-1, -1, -1};
-  const bool is_sequence = model == Model::kAttentionKv;
+  const bool is_sequence = model.model == InferModel::kAttentionKv;
   std::vector<ModelTensor> inputs{
       {"Q", DataType::kF32, heads, false},
       {"K", DataType::kF32, heads, is_sequence},
@@ -37,9 +46,17 @@ std::vector<ModelTensor> InputsOf(Model model) {
   return inputs;
 }
 
-std::vector<ModelTensor> Outputs() {
-  return {{OutputName(InferOutput::kY), DataType::kF32, {-1, -1, -1}, false},
-          {OutputName(InferOutput::kLse), DataType::kF32, {-1, -1}, false}};
+std::vector<ModelTensor> OutputsOf(const ServedModel& model) {
+  std::vector<int64_t> output{-1, -1, -1};
+  std::vector<int64_t> lse{-1, -1};
+  if (model.layer != nullptr) {
+    output = {-1, model.layer->output_dim};
+    lse[0] = model.layer->num_q_heads;
+  }
+  return {{OutputName(model.model, InferOutput::kY), DataType::kF32,
+           std::move(output), false},
+          {OutputName(model.model, InferOutput::kLse), DataType::kF32,
+           std::move(lse), false}};
 }
 
 void Describe(const ModelTensor& tensor,
@@ -95,25 +112,28 @@ void DescribeSequences(const ModelLimits& limits,
 
 }  // namespace
 
-inference::ModelMetadataResponse DescribeModel(Model model) {
+inference::ModelMetadataResponse DescribeModel(const ServedModel& model) {
   inference::ModelMetadataResponse wire;
-  wire.set_name(std::string(ModelName(model)));
+  wire.set_name(model.name);
   wire.add_versions(std::string(kModelVersion));
   wire.set_platform("attnserve");
   for (const auto& tensor : InputsOf(model)) {
     Describe(tensor, *wire.add_inputs());
   }
-  for (const auto& tensor : Outputs()) Describe(tensor, *wire.add_outputs());
+  for (const auto& tensor : OutputsOf(model))
+    Describe(tensor, *wire.add_outputs());
   return wire;
 }
 
-inference::ModelConfig DescribeConfig(Model model, const ModelLimits& limits) {
+inference::ModelConfig DescribeConfig(const ServedModel& model,
+                                      const ModelLimits& limits) {
   // Bytes are the only bound of a batch; tools want a number of sequences.
   constexpr int32_t kMaxBatchSize = 1024;
   inference::ModelConfig wire;
-  wire.set_name(std::string(ModelName(model)));
+  wire.set_name(model.name);
   wire.set_backend("attnserve");
-  wire.set_max_batch_size(model == Model::kAttention ? kMaxBatchSize : 1);
+  const bool is_sequence = model.model == InferModel::kAttentionKv;
+  wire.set_max_batch_size(is_sequence ? 1 : kMaxBatchSize);
   for (const auto& tensor : InputsOf(model)) {
     auto& input = *wire.add_input();
     input.set_name(std::string(tensor.name));
@@ -122,16 +142,16 @@ inference::ModelConfig DescribeConfig(Model model, const ModelLimits& limits) {
     input.set_allow_ragged_batch(true);
     input.set_optional(tensor.is_optional);
   }
-  for (const auto& tensor : Outputs()) {
+  for (const auto& tensor : OutputsOf(model)) {
     auto& output = *wire.add_output();
     output.set_name(std::string(tensor.name));
     output.set_data_type(ToConfigType(tensor.dtype));
     output.mutable_dims()->Add(tensor.dims.begin(), tensor.dims.end());
   }
-  if (model == Model::kAttention) {
-    DescribeBatching(limits, *wire.mutable_dynamic_batching());
-  } else {
+  if (is_sequence) {
     DescribeSequences(limits, *wire.mutable_sequence_batching());
+  } else {
+    DescribeBatching(limits, *wire.mutable_dynamic_batching());
   }
   return wire;
 }

@@ -5,7 +5,7 @@
 #include "core/base/clock.h"
 #include "inference/grpc_service.pb.h"
 #include "inference/model_config.pb.h"
-#include "server/inference/model.h"
+#include "server/inference/served_model.h"
 
 namespace attn {
 
@@ -17,8 +17,9 @@ struct ModelLimits {
   Duration session_idle_ttl{};
 };
 
-inference::ModelMetadataResponse DescribeModel(Model model);
+inference::ModelMetadataResponse DescribeModel(const ServedModel& model);
 
-inference::ModelConfig DescribeConfig(Model model, const ModelLimits& limits);
+inference::ModelConfig DescribeConfig(const ServedModel& model,
+                                      const ModelLimits& limits);
 
 }  // namespace attn

@@ -15,33 +15,51 @@ int64_t UnixMilliseconds() {
 
 }  // namespace
 
-void ModelStatistics::Succeeded(Model model, const AttendOutcome& outcome,
-                                Duration total, Duration encode) {
-  const AttentionTask& task = *outcome.task;
+void ModelStatistics::Succeeded(const std::string& model,
+                                const AttendOutcome& outcome, Duration total,
+                                Duration encode) {
+  Add(model, {.total = total,
+              .receive = outcome.receive_time,
+              .encode = encode,
+              .times = outcome.task->times(),
+              .task = *outcome.task});
+}
+
+void ModelStatistics::Succeeded(const std::string& model,
+                                const ForwardOutcome& outcome, Duration total,
+                                Duration encode) {
+  Add(model, {.total = total,
+              .receive = outcome.receive_time,
+              .encode = encode,
+              .times = outcome.job->times(),
+              .task = outcome.job->attention()});
+}
+
+void ModelStatistics::Add(const std::string& model, const Figures& figures) {
   const int64_t now = UnixMilliseconds();
   absl::MutexLock lock(&mutex_);
-  Counters& counters = Of(model);
+  Counters& counters = counters_[model];
   counters.last_inference_ms = now;
-  counters.success.Add(total);
-  counters.queue.Add(task.times().queue_wait);
+  counters.success.Add(figures.total);
+  counters.queue.Add(figures.times.queue_wait);
   for (BatchTimes* times :
-       {&counters.all, &counters.by_batch_size[task.batch_size()]}) {
-    times->input.Add(outcome.receive_time);
-    times->infer.Add(task.times().compute);
-    times->output.Add(encode);
+       {&counters.all, &counters.by_batch_size[figures.task.batch_size()]}) {
+    times->input.Add(figures.receive);
+    times->infer.Add(figures.times.compute);
+    times->output.Add(figures.encode);
   }
-  counters.inference_count += task.plan().geometry.batch_size;
-  const int64_t number = task.batch_number();
+  counters.inference_count += figures.task.plan().geometry.batch_size;
+  const int64_t number = figures.task.batch_number();
   int64_t& recent =
       counters.recent_batches[static_cast<size_t>(number % kRecentBatches)];
   if (recent != number) ++counters.execution_count;
   recent = number;
 }
 
-void ModelStatistics::Failed(Model model, Duration total) {
+void ModelStatistics::Failed(const std::string& model, Duration total) {
   const int64_t now = UnixMilliseconds();
   absl::MutexLock lock(&mutex_);
-  Counters& counters = Of(model);
+  Counters& counters = counters_[model];
   counters.last_inference_ms = now;
   counters.fail.Add(total);
 }
@@ -52,12 +70,15 @@ void ModelStatistics::Write(const Times& times,
   wire.set_ns(static_cast<uint64_t>(times.sum.count()));
 }
 
-inference::ModelStatistics ModelStatistics::Read(Model model) const {
+inference::ModelStatistics ModelStatistics::Read(
+    const std::string& model) const {
   inference::ModelStatistics wire;
-  wire.set_name(std::string(ModelName(model)));
+  wire.set_name(model);
   wire.set_version(std::string(kModelVersion));
+  static const Counters nothing;
   absl::MutexLock lock(&mutex_);
-  const Counters& counters = counters_[static_cast<size_t>(model)];
+  const auto found = counters_.find(model);
+  const Counters& counters = found == counters_.end() ? nothing : found->second;
   wire.set_last_inference(static_cast<uint64_t>(counters.last_inference_ms));
   wire.set_inference_count(static_cast<uint64_t>(counters.inference_count));
   wire.set_execution_count(static_cast<uint64_t>(counters.execution_count));

@@ -6,10 +6,12 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "inference/grpc_service.pb.h"
+#include "server/forward_codec.h"
 #include "server/inference/model.h"
 #include "server/wire_codec.h"
 
@@ -19,12 +21,16 @@ namespace attn {
 class ModelStatistics {
  public:
   // REQUIRES: outcome.status is OK. `total`: message received to now;
-  // `encode`: to encode the response.
-  void Succeeded(Model model, const AttendOutcome& outcome, Duration total,
-                 Duration encode);
-  void Failed(Model model, Duration total);
+  // `encode`: to encode the response. `model`: of a model that there is, since
+  // each name is kept.
+  void Succeeded(const std::string& model, const AttendOutcome& outcome,
+                 Duration total, Duration encode);
+  void Succeeded(const std::string& model, const ForwardOutcome& outcome,
+                 Duration total, Duration encode);
+  void Failed(const std::string& model, Duration total);
 
-  inference::ModelStatistics Read(Model model) const;
+  // Zeros where nothing was counted yet.
+  inference::ModelStatistics Read(const std::string& model) const;
 
  private:
   // How often, and how long together.
@@ -46,6 +52,16 @@ class ModelStatistics {
   // further apart than so many batches counts twice.
   static constexpr int64_t kRecentBatches = 4096;
 
+  // Of one request.
+  struct Figures {
+    Duration total{};
+    Duration receive{};
+    Duration encode{};
+    const TaskTimes& times;
+    // Whose batch it is counted in.
+    const AttentionTask& task;
+  };
+
   struct Counters {
     Times success;
     Times fail;
@@ -59,12 +75,10 @@ class ModelStatistics {
   };
 
   static void Write(const Times& times, inference::StatisticDuration& wire);
-  Counters& Of(Model model) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return counters_[static_cast<size_t>(model)];
-  }
+  void Add(const std::string& model, const Figures& figures);
 
   mutable absl::Mutex mutex_;
-  std::array<Counters, kModels.size()> counters_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Counters> counters_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attn

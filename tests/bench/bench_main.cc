@@ -50,8 +50,9 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
 
 Figures AllFigures() {
   Figures all;
-  for (const Figures& some : {PrefillFigures(), DecodeFigures(),
-                              EngineFigures(), WireFigures(), ServeFigures()}) {
+  for (const Figures& some :
+       {PrefillFigures(), DecodeFigures(), EngineFigures(), LayerFigures(),
+        WireFigures(), ServeFigures()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

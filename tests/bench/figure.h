@@ -28,6 +28,7 @@ using Figures = std::vector<Figure>;
 Figures PrefillFigures();
 Figures DecodeFigures();
 Figures EngineFigures();
+Figures LayerFigures();
 Figures WireFigures();
 Figures ServeFigures();
 

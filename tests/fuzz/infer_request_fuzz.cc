@@ -10,6 +10,7 @@
 #include "core/attention/validate.h"
 #include "core/base/check.h"
 #include "core/base/error.h"
+#include "core/engine/forward_plan.h"
 #include "google/protobuf/stubs/logging.h"
 #include "inference/grpc_service.pb.h"
 #include "server/inference/infer_request.h"
@@ -34,10 +35,28 @@ void CheckRaw(const inference::ModelInferRequest& parsed,
   }
 }
 
+void CheckAttention(const DecodedInfer& decoded) {
+  const auto plan = ValidateRequest(decoded.request.spec, RequestLimits{});
+  ATTN_CHECK(plan.ok() || ReasonOf(plan.status()) != Reason::kNone);
+  if (plan.ok()) ATTN_CHECK(plan->input_bytes() <= decoded.bytes.size());
+}
+
+// As a layer of one channel takes it.
+void CheckForward(const DecodedInfer& decoded) {
+  AttentionLayer layer;
+  layer.hidden_dim = layer.output_dim = 1;
+  layer.num_q_heads = layer.num_kv_heads = layer.head_dim = 1;
+  const auto plan =
+      PlanForward(layer, decoded.forward.spec, /*has_session=*/false);
+  ATTN_CHECK(plan.ok() || ReasonOf(plan.status()) != Reason::kNone);
+}
+
 void CheckRequest(const FragmentedBytes& bytes) {
   const DecodedInfer decoded = DecodeInfer(bytes);
   const DecodedRequest& request = decoded.request;
   if (!request.status.ok()) return;
+  const bool is_layer = decoded.reply.model == InferModel::kLayer;
+  const ForwardPlaces& places = decoded.forward.places;
   std::string text(static_cast<size_t>(bytes.size()), '\0');
   bytes.CopyTo(bytes.whole(), text.data());
   inference::ModelInferRequest parsed;
@@ -46,11 +65,14 @@ void CheckRequest(const FragmentedBytes& bytes) {
     CheckRaw(parsed, "Q", BytesAt(decoded, request.places.query));
     CheckRaw(parsed, "K", BytesAt(decoded, request.places.key));
     CheckRaw(parsed, "V", BytesAt(decoded, request.places.value));
-    CheckRaw(parsed, "attn_mask", BytesAt(decoded, request.places.attn_mask));
+    CheckRaw(parsed, "hidden", BytesAt(decoded, places.hidden));
+    CheckRaw(parsed, "context", BytesAt(decoded, places.context));
+    CheckRaw(parsed, "attn_mask",
+             BytesAt(decoded,
+                     is_layer ? places.attn_mask : request.places.attn_mask));
   }
-  const auto plan = ValidateRequest(request.spec, RequestLimits{});
-  ATTN_CHECK(plan.ok() || ReasonOf(plan.status()) != Reason::kNone);
-  if (plan.ok()) ATTN_CHECK(plan->input_bytes() <= decoded.bytes.size());
+  if (is_layer) return CheckForward(decoded);
+  CheckAttention(decoded);
 }
 
 }  // namespace

@@ -1,17 +1,20 @@
-// Any bytes as an AttendRequest and as an AttendBatchRequest, in fragments:
-// must decode or be refused, agree with protobuf's own parser about the
-// tensors, and never claim a byte outside of the message. Whatever decodes goes
-// through validation, too.
+// Any bytes as an AttendRequest, as a ForwardRequest and as a batch of either,
+// in fragments: must decode or be refused, agree with protobuf's own parser
+// about the tensors, and never claim a byte outside of the message. An
+// AttendRequest that decodes goes through validation, too.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "attn/v1/attention.pb.h"
+#include "attn/v1/layer.pb.h"
 #include "core/attention/validate.h"
 #include "core/base/check.h"
 #include "core/base/error.h"
 #include "google/protobuf/stubs/logging.h"
+#include "server/append_key.h"
+#include "server/forward_codec.h"
 #include "server/wire_codec.h"
 
 namespace attn {
@@ -48,6 +51,26 @@ void CheckRequest(FragmentedBytes& bytes, ByteRange range) {
   if (plan.ok()) ATTN_CHECK(plan->input_bytes() <= bytes.size());
 }
 
+void CheckForward(FragmentedBytes& bytes, ByteRange range) {
+  const DecodedForward decoded = DecodeForward({bytes}, range);
+  if (!decoded.status.ok()) return;
+  CheckPlace(bytes, decoded.places.hidden);
+  CheckPlace(bytes, decoded.places.context);
+  CheckPlace(bytes, decoded.places.attn_mask);
+  ATTN_CHECK(HashForward(bytes, decoded) == HashForward(bytes, decoded));
+  std::string text(static_cast<size_t>(range.size), '\0');
+  bytes.CopyTo(range, text.data());
+  v1::ForwardRequest parsed;
+  if (!parsed.ParseFromString(text)) return;
+  ATTN_CHECK(parsed.layer() == decoded.layer);
+  ATTN_CHECK(static_cast<int64_t>(parsed.hidden().data().size()) ==
+             decoded.places.hidden.size);
+  ATTN_CHECK(static_cast<int64_t>(parsed.context().data().size()) ==
+             decoded.places.context.size);
+  ATTN_CHECK(parsed.positions_size() ==
+             static_cast<int>(decoded.spec.positions.size()));
+}
+
 }  // namespace
 }  // namespace attn
 
@@ -61,10 +84,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     bytes.Append(data + at, std::min(fragment, size - at));
   }
   attn::CheckRequest(bytes, bytes.whole());
+  attn::CheckForward(bytes, bytes.whole());
   const auto requests = attn::DecodeBatch(bytes);
   if (!requests.ok()) return 0;
   for (const attn::ByteRange& range : *requests) {
     attn::CheckRequest(bytes, range);
+    attn::CheckForward(bytes, range);
   }
   return 0;
 }

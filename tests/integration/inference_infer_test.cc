@@ -138,7 +138,8 @@ struct ErrorRow {
 const ErrorRow kErrorRows[] = {
     {"unknown model", [](InferRequest& r) { r.set_model_name("resnet"); },
      StatusCode::NOT_FOUND, "",
-     "model_name must be attention or attention_kv; got \"resnet\""},
+     "model_name must be attention, attention_kv or layer:<name> of a loaded "
+     "layer; got \"resnet\""},
     {"unknown version", [](InferRequest& r) { r.set_model_version("3"); },
      StatusCode::NOT_FOUND, "", "model_version must be 1 or empty; got \"3\""},
     {"unknown parameter", [](InferRequest& r) { Set("speed", 9.0, r); },

@@ -110,7 +110,8 @@ TEST_F(InferenceMethodsTest, UnknownModelsAreNotFound) {
       Call(&Stub::ModelMetadata, metadata, metadata_response);
   EXPECT_EQ(status.error_code(), StatusCode::NOT_FOUND);
   EXPECT_EQ(status.error_message(),
-            "model_name must be attention or attention_kv; got \"other\"");
+            "model_name must be attention, attention_kv or layer:<name> of a "
+            "loaded layer; got \"other\"");
   inference::ModelConfigRequest config;
   inference::ModelConfigResponse config_response;
   EXPECT_EQ(Call(&Stub::ModelConfig, config, config_response).error_code(),

@@ -63,14 +63,15 @@ std::vector<absl::StatusOr<AttentionOutputs>> EngineRunner::Run(
       continue;
     }
     CopyInputs(*cases[i], **task);
-    engine_->Submit(*task, [&results, &left, i](AttentionTask& done) {
-      if (done.status().ok()) {
-        results[i] = CopyOutputs(done);
-      } else {
-        results[i] = done.status();
-      }
-      left.DecrementCount();
-    });
+    engine_->Submit(*task,
+                    [&results, &left, i, &task = **task](EngineTask& done) {
+                      if (done.status().ok()) {
+                        results[i] = CopyOutputs(task);
+                      } else {
+                        results[i] = done.status();
+                      }
+                      left.DecrementCount();
+                    });
   }
   left.Wait();
   return results;
@@ -84,7 +85,7 @@ AttentionOutputs EngineRunner::RunOne(const AttentionCase& attention_case) {
 
 void EngineRunner::SubmitAndWait(const AttentionTaskPtr& task) {
   absl::Notification done;
-  engine_->Submit(task, [&done](AttentionTask&) { done.Notify(); });
+  engine_->Submit(task, [&done](EngineTask&) { done.Notify(); });
   done.WaitForNotification();
 }
 

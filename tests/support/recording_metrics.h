@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -34,6 +36,14 @@ class RecordingMetrics final : public EngineMetrics {
     absl::MutexLock lock(&mutex_);
     batches_.push_back(facts);
   }
+  void ProjectionRan(Duration) override {
+    absl::MutexLock lock(&mutex_);
+    ++projections_;
+  }
+  void ForwardTokens(std::string_view layer, int64_t num_tokens) override {
+    absl::MutexLock lock(&mutex_);
+    forward_tokens_[std::string(layer)] += num_tokens;
+  }
   void QueueChanged(int64_t depth, int64_t bytes) override {
     absl::MutexLock lock(&mutex_);
     queue_depth_ = depth;
@@ -61,6 +71,10 @@ class RecordingMetrics final : public EngineMetrics {
     return sum;
   }
   std::vector<BatchFacts> batches() const { return Get(batches_); }
+  int64_t projections() const { return Get(projections_); }
+  std::map<std::string, int64_t> forward_tokens() const {
+    return Get(forward_tokens_);
+  }
   int64_t queue_depth() const { return Get(queue_depth_); }
   int64_t queue_bytes() const { return Get(queue_bytes_); }
   int64_t inflight_bytes() const { return Get(inflight_bytes_); }
@@ -86,6 +100,8 @@ class RecordingMetrics final : public EngineMetrics {
   std::map<Outcome, int64_t> finished_;
   std::map<TaskKind, int64_t> kinds_;
   std::vector<BatchFacts> batches_;
+  int64_t projections_ = 0;
+  std::map<std::string, int64_t> forward_tokens_;
   int64_t queue_depth_ = 0;
   int64_t queue_bytes_ = 0;
   int64_t inflight_bytes_ = 0;

@@ -108,7 +108,7 @@ std::vector<absl::StatusOr<AttentionOutputs>> SessionRunner::AttendAll(
   for (const auto& task : tasks) {
     if (task.ok()) {
       together.push_back(
-          {*task, [&left](AttentionTask&) { left.DecrementCount(); }});
+          {*task, [&left](EngineTask&) { left.DecrementCount(); }});
     } else {
       left.DecrementCount();
     }

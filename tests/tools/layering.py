@@ -34,10 +34,12 @@ CORE_EDGES = {
     "tensor": MIDDLE,
     "attention": UPPER,
     "batching": UPPER | {"tenant"},
-    "checkpoint": UPPER,
+    "checkpoint": UPPER | {"attention"},
+    "projection": UPPER | {"attention"},
+    "layer": UPPER | {"attention", "checkpoint", "projection"},
     "kv_cache": UPPER | {"tenant"},
     "snapshot": UPPER | {"tenant", "kv_cache"},
-    "engine": UPPER | {"tenant", "attention", "batching", "kv_cache"},
+    "engine": UPPER | {"tenant", "attention", "batching", "kv_cache", "projection", "layer"},
 }
 
 # (who must not, what, except): shell patterns of files, includes and files.
@@ -58,7 +60,7 @@ FORBIDDEN = [
     *[("core/*", library, ()) for library in (
         "grpc/*", "grpcpp/*", "grpc++/*", "google/*", "attn/*", "inference/*",
         "prometheus/*", "civetweb*", "CivetServer*", "spdlog/*", "CLI/*")],
-    *[(part, dnnl, ("core/attention/onednn_*",))
+    *[(part, dnnl, ("core/attention/onednn_*", "core/projection/onednn_*"))
       for part in ("core/*", "server/*", "client/*")
       for dnnl in ("dnnl*", "oneapi/*")],
     *[(part, library, ("server/prometheus_*", "server/metric_*", "server/http_endpoint*"))

@@ -169,14 +169,19 @@ int RunAttend(const AttendFlags& flags, const GlobalOptions& globals) {
 
 int SendAndShow(const AttendFlags& flags, const client::AttendRequest& request,
                 client::Client& connected) {
+  return SendAndShow(flags, [&](const client::CallOptions& options) {
+    return connected.Attend(request, options);
+  });
+}
+
+int SendAndShow(const AttendFlags& flags, const AnswerCall& call) {
   client::CallOptions options;
   options.deadline = flags.deadline;
   CallTrace trace(SystemRandom);
   if (flags.trace) {
     trace.AddTo(options);
   }
-  const absl::StatusOr<AttendResponse> response =
-      connected.Attend(request, options);
+  const absl::StatusOr<AttendResponse> response = call(options);
   if (!response.ok()) {
     if (flags.trace) {
       std::fputs(trace.Text().c_str(), stderr);

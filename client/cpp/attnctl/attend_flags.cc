@@ -19,8 +19,7 @@ void AddInputFlags(CLI::App& app, AttendFlags& flags) {
   app.add_option("--key", flags.key, "Keys, .npy; required without a session");
   app.add_option("--value", flags.value,
                  "Values, .npy; required without a session");
-  app.add_option("--mask", flags.mask,
-                 "Mask, .npy: bool (true = attend) or float (added)");
+  AddMaskFlag(app, flags);
   AddEnumFlag(app, "--input-dtype", flags.input_dtype, FloatTypes(),
               "Convert query, key and value before they are sent");
   AddLayoutFlag(app, request.layout, "query, key, value and output");
@@ -86,6 +85,9 @@ void AddCallFlags(CLI::App& app, AttendFlags& flags) {
                   "Deadline of the call (default: --timeout)");
   app.add_flag("--trace", flags.trace,
                "Send a traceparent and print its id with the server's times");
+}
+
+void AddSessionFlags(CLI::App& app, AttendFlags& flags) {
   app.add_option("--session-id", flags.session.session_id,
                  "Attend to a KV-cache session; key and value are appended");
   app.add_option("--layer", flags.session.layer, "Layer of the session");
@@ -171,6 +173,16 @@ void AddAttendFlags(CLI::App& app, AttendFlags& flags) {
   AddInputFlags(app, flags);
   AddParamFlags(app, flags.request.params);
   AddRopeFlags(app, flags.rope);
+  AddAnswerFlags(app, flags);
+  AddSessionFlags(app, flags);
+}
+
+void AddMaskFlag(CLI::App& app, AttendFlags& flags) {
+  app.add_option("--mask", flags.mask,
+                 "Mask, .npy: bool (true = attend) or float (added)");
+}
+
+void AddAnswerFlags(CLI::App& app, AttendFlags& flags) {
   AddOutputFlags(app, flags);
   AddCallFlags(app, flags);
   AddViewFlags(app, flags);

@@ -42,6 +42,11 @@ struct AttendFlags {
 // Adds all flags to `app`; `flags` must outlive the parse.
 void AddAttendFlags(CLI::App& app, AttendFlags& flags);
 
+// Parts of them that another kind of request has, too: --mask; what to return,
+// how to call and what to show.
+void AddMaskFlag(CLI::App& app, AttendFlags& flags);
+void AddAnswerFlags(CLI::App& app, AttendFlags& flags);
+
 // Reads the files and completes the request: rope and session where any of
 // their flags is set, lse and weights where a file or a view asks for them.
 // Errors: as ReadNpy; INVALID_ARGUMENT for flags that do not fit together.

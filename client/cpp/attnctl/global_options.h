@@ -43,6 +43,8 @@ void AddBenchCommand(CLI::App& app, const GlobalOptions& globals,
                      Action& action);
 void AddHealthCommand(CLI::App& app, const GlobalOptions& globals,
                       Action& action);
+void AddLayerCommand(CLI::App& app, const GlobalOptions& globals,
+                     Action& action);
 void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
                        Action& action);
 void AddStatsCommand(CLI::App& app, const GlobalOptions& globals,

@@ -11,17 +11,19 @@
 namespace attn::attnctl {
 
 void AddHelpCommand(CLI::App& app, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("help", "Explain shapes, masks, sessions or errors");
+  CLI::App* command = app.add_subcommand(
+      "help", "Explain shapes, masks, sessions, layers or errors");
   auto topic = std::make_shared<std::string>();
   const std::map<std::string, absl::string_view> texts = {
       {"shapes", kShapesTopic},
       {"masks", kMasksTopic},
       {"sessions", kSessionsTopic},
+      {"layers", kLayersTopic},
       {"errors", kErrorsTopic}};
   command->add_option("topic", *topic, "What to explain")
       ->required()
-      ->check(CLI::IsMember({"shapes", "masks", "sessions", "errors"}));
+      ->check(
+          CLI::IsMember({"shapes", "masks", "sessions", "layers", "errors"}));
   command->callback([topic, texts, &action] {
     action = [text = texts.at(*topic)] {
       std::fwrite(text.data(), 1, text.size(), stdout);

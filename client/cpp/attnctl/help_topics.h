@@ -9,6 +9,7 @@ namespace attn::attnctl {
 extern const absl::string_view kShapesTopic;
 extern const absl::string_view kMasksTopic;
 extern const absl::string_view kSessionsTopic;
+extern const absl::string_view kLayersTopic;
 extern const absl::string_view kErrorsTopic;
 
 }  // namespace attn::attnctl

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   attn::attnctl::AddDoctorCommand(app, globals, action);
   attn::attnctl::AddHealthCommand(app, globals, action);
   attn::attnctl::AddHelpCommand(app, action);
+  attn::attnctl::AddLayerCommand(app, globals, action);
   attn::attnctl::AddPlanCommand(app, action);
   attn::attnctl::AddSessionCommand(app, globals, action);
   attn::attnctl::AddStatsCommand(app, globals, action);

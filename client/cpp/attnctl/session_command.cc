@@ -1,10 +1,10 @@
 // `attnctl session`: flags -> one call (for all pages of a list: one each) ->
 // text. The sub-commands that send tensors are in session_data_command.cc,
 // those with files of sessions in session_snapshot_command.cc.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
+#include "client/cpp/attnctl/command_group.h"
 #include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/session_data_command.h"
@@ -90,29 +90,6 @@ int RunDelete(const SessionDeleteFlags& flags, Client& connected) {
   return exit_code;
 }
 
-// What the sub-commands hang on.
-struct Group {
-  CLI::App& app;
-  const GlobalOptions& globals;
-  Action& action;
-};
-
-// Adds a sub-command of which `add` makes the flags and `run` the rest.
-template <typename Flags>
-void Add(const Group& group, const char* name, const char* help,
-         void (*add)(CLI::App&, Flags&), int (*run)(const Flags&, Client&)) {
-  CLI::App* command = group.app.add_subcommand(name, help);
-  auto flags = std::make_shared<Flags>();
-  add(*command, *flags);
-  command->callback(
-      [flags, run, &globals = group.globals, &action = group.action] {
-        action = [flags, run, &globals] {
-          const std::unique_ptr<Client> connected = Connect(globals);
-          return connected == nullptr ? kExitUsage : run(*flags, *connected);
-        };
-      });
-}
-
 }  // namespace
 
 void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
@@ -120,24 +97,26 @@ void AddSessionCommand(CLI::App& app, const GlobalOptions& globals,
   CLI::App* command = app.add_subcommand(
       "session", "Keep keys and values on the server, attend to them");
   command->require_subcommand(1);
-  const Group group = {*command, globals, action};
-  Add(group, "create", "Make an empty session", AddSessionCreateFlags,
-      RunCreate);
-  Add(group, "append", "Append keys and values to a layer",
-      AddSessionAppendFlags, RunSessionAppend);
-  Add(group, "attend", "Append to a layer, if anything, and attend to it",
-      AddSessionAttendFlags, RunSessionAttend);
-  Add(group, "fork", "Make a session that shares tokens of another one",
-      AddSessionForkFlags, RunFork);
-  Add(group, "truncate", "Drop tokens from the end", AddSessionTruncateFlags,
-      RunTruncate);
-  Add(group, "list", "List sessions", AddSessionListFlags, RunList);
-  Add(group, "show", "Show one session", AddSessionShowFlags, RunShow);
-  Add(group, "export", "Save a session to a file", AddSessionExportFlags,
-      RunSessionExport);
-  Add(group, "import", "Make a session of such a file", AddSessionImportFlags,
-      RunSessionImport);
-  Add(group, "delete", "Free sessions", AddSessionDeleteFlags, RunDelete);
+  const CommandGroup group = {*command, globals, action};
+  AddCommand(group, "create", "Make an empty session", AddSessionCreateFlags,
+             RunCreate);
+  AddCommand(group, "append", "Append keys and values to a layer",
+             AddSessionAppendFlags, RunSessionAppend);
+  AddCommand(group, "attend",
+             "Append to a layer, if anything, and attend to it",
+             AddSessionAttendFlags, RunSessionAttend);
+  AddCommand(group, "fork", "Make a session that shares tokens of another one",
+             AddSessionForkFlags, RunFork);
+  AddCommand(group, "truncate", "Drop tokens from the end",
+             AddSessionTruncateFlags, RunTruncate);
+  AddCommand(group, "list", "List sessions", AddSessionListFlags, RunList);
+  AddCommand(group, "show", "Show one session", AddSessionShowFlags, RunShow);
+  AddCommand(group, "export", "Save a session to a file", AddSessionExportFlags,
+             RunSessionExport);
+  AddCommand(group, "import", "Make a session of such a file",
+             AddSessionImportFlags, RunSessionImport);
+  AddCommand(group, "delete", "Free sessions", AddSessionDeleteFlags,
+             RunDelete);
 }
 
 }  // namespace attn::attnctl

@@ -14,7 +14,9 @@ from attnserve._channel import RetryPolicy, Tls
 from attnserve.client import Client
 from attnserve.default_client import connect
 from attnserve.errors import AttnError
+from attnserve.forward import ForwardRequest, ForwardResponse, ForwardResult, LayerSpec
 from attnserve.functional import scaled_dot_product_attention
+from attnserve.layer import Layer
 from attnserve.merging import PartialAnswer, merge
 from attnserve.rendezvous import resolve_addresses
 from attnserve.request import AttendRequest, Rope
@@ -27,7 +29,7 @@ from attnserve.split_context import SplitContext
 __version__ = "0.1.0"
 
 __all__ = [
-    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "LostSession", "PartialAnswer",
-    "RetryPolicy", "Rope", "Session", "SessionSpec", "SessionState", "ShardedClient", "SplitContext", "Timing",
-    "Tls", "TopWeights", "aio", "connect", "errors", "merge", "resolve_addresses", "scaled_dot_product_attention",
+    "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "ForwardRequest", "ForwardResponse",
+    "ForwardResult", "Layer", "LayerSpec", "LostSession", "PartialAnswer", "RetryPolicy", "Rope", "Session",
+    "SessionSpec", "SessionState", "ShardedClient", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect", "errors", "merge", "resolve_addresses", "scaled_dot_product_attention",
 ]

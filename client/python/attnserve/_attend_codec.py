@@ -15,7 +15,7 @@ from attnserve.response import AttendResponse, AttendResult, Timing, TopWeights
 
 # Field numbers of attn.v1.AttendRequest that are sent from where they lie.
 _TENSORS = {"query": 2, "key": 3, "value": 4, "attn_mask": 8}
-_OUTPUT, _LSE, _WEIGHTS, _TOP = 2, 3, 4, 5  # Of AttendResponse.
+_OUTPUT, _LSE, _WEIGHTS, _TOP = 2, 3, 4, 5  # Of AttendResponse and ForwardResponse.
 _INDICES, _PROBABILITIES = 1, 2  # Of TopWeights.
 _RESPONSE = 2  # Of AttendResult.
 _REQUESTS, _RESULTS = 1, 1  # Of AttendBatchRequest and AttendBatchResponse.
@@ -51,15 +51,28 @@ def is_idempotent(request: AttendRequest) -> bool:
 
 def decode_response(reply: bytes | memoryview, kind: Kind) -> AttendResponse:
     """Raises WireError."""
+    return AttendResponse(**decode_fields(reply, kind, pb.AttendResponse))
+
+
+def decode_fields(reply: bytes | memoryview, kind: Kind, message: Any) -> dict[str, Any]:
+    """AttendResponse's fields, of a `message` that has them under the same numbers. Raises WireError."""
     rest, tensors = cut_fields(memoryview(reply), {_OUTPUT, _LSE, _WEIGHTS, _TOP})
     if _OUTPUT not in tensors:
         raise WireError("a response without output")
-    small = pb.AttendResponse.FromString(rest)
+    small = message.FromString(rest)
     found = {number: kind.decode(tensors[number]) for number in (_OUTPUT, _LSE, _WEIGHTS) if number in tensors}
-    return AttendResponse(
-        output=found[_OUTPUT], lse=found.get(_LSE), weights=found.get(_WEIGHTS),
-        top=_decode_top(tensors[_TOP], kind) if _TOP in tensors else None,
-        session_length=small.session_length, timing=_decode_timing(small.timing), request_id=small.request_id)
+    return {"output": found[_OUTPUT], "lse": found.get(_LSE), "weights": found.get(_WEIGHTS),
+            "top": _decode_top(tensors[_TOP], kind) if _TOP in tensors else None,
+            "session_length": small.session_length, "timing": _decode_timing(small.timing),
+            "request_id": small.request_id}
+
+
+def fill_output(request: Any, message: Any) -> None:
+    """attn.v1.OutputOptions, of an AttendRequest or ForwardRequest."""
+    message.dtype = pb.enum_number("output_dtype", "DataType", request.output_dtype)
+    message.weights = pb.enum_number("weights", "WeightsMode", request.weights)
+    set_field(message, "return_lse", flag, request.return_lse)
+    set_field(message, "top_k", INTEGER, request.top_k)
 
 
 def decode_result(reply: bytes | memoryview, kind: Kind) -> AttendResult:
@@ -91,10 +104,7 @@ def _small_fields(request: AttendRequest) -> Any:
     set_field(message, "num_kv_heads", INTEGER, request.num_kv_heads)
     extend_field(message, "kv_lengths", INTEGER, request.kv_lengths)
     _fill_params(request, message.params)
-    message.output.dtype = pb.enum_number("output_dtype", "DataType", request.output_dtype)
-    message.output.weights = pb.enum_number("weights", "WeightsMode", request.weights)
-    set_field(message.output, "return_lse", flag, request.return_lse)
-    set_field(message.output, "top_k", INTEGER, request.top_k)
+    fill_output(request, message.output)
     if request.session_id:
         message.session.CopyFrom(session_ref(request.session_id, request.layer, request.expected_length))
     elif request.layer or request.expected_length is not None:

@@ -22,7 +22,8 @@ Metadata = Sequence[tuple[str, str]]
 class RetryPolicy:
     """gRPC's own retries of UNAVAILABLE and RESOURCE_EXHAUSTED. Where the server
     says how long to wait (QUEUE_FULL), that is what is waited. Appends without
-    expected_length, CreateSession, ForkSession, DeleteSession and streams are
+    expected_length, CreateSession, ForkSession, DeleteSession, LoadLayer,
+    UnloadLayer and streams are
     never repeated."""
 
     max_attempts: int = 4
@@ -106,11 +107,14 @@ class ChannelOptions:
 
 def service_config(retry: RetryPolicy) -> str:
     """gRPC's service config (JSON)."""
-    # Not here: CreateSession, ForkSession and DeleteSession. Where the answer
-    # was lost, a second attempt finds the session made or gone and reports that.
+    # Not here: CreateSession, ForkSession, DeleteSession, LoadLayer and UnloadLayer.
+    # Where the answer was lost, a second attempt finds the session or layer made or
+    # gone and reports that.
     names = [{"service": "attn.v1.AttentionService", "method": method} for method in ("Attend", "AttendBatch")]
     names += [{"service": "attn.v1.SessionService", "method": method}
               for method in ("AppendKv", "TruncateSession", "GetSession", "ListSessions")]
+    names += [{"service": "attn.v1.LayerService", "method": method}
+              for method in ("Forward", "ForwardBatch", "ListLayers", "GetLayer")]
     policy = {"maxAttempts": retry.max_attempts, "initialBackoff": f"{retry.initial_backoff:.9f}s",
               "maxBackoff": f"{retry.max_backoff:.9f}s", "backoffMultiplier": retry.multiplier,
               "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}

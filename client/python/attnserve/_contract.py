@@ -59,6 +59,17 @@ DeleteSessionRequest = _message("attn.v1.DeleteSessionRequest")
 ExportSessionRequest = _message("attn.v1.ExportSessionRequest")
 SnapshotChunk = _message("attn.v1.SnapshotChunk")
 ImportSessionRequest = _message("attn.v1.ImportSessionRequest")
+Layer = _message("attn.v1.Layer")
+ForwardRequest = _message("attn.v1.ForwardRequest")
+ForwardResponse = _message("attn.v1.ForwardResponse")
+ForwardBatchRequest = _message("attn.v1.ForwardBatchRequest")
+ForwardBatchResponse = _message("attn.v1.ForwardBatchResponse")
+ForwardResult = _message("attn.v1.ForwardResult")
+ListLayersRequest = _message("attn.v1.ListLayersRequest")
+ListLayersResponse = _message("attn.v1.ListLayersResponse")
+GetLayerRequest = _message("attn.v1.GetLayerRequest")
+LoadLayerRequest = _message("attn.v1.LoadLayerRequest")
+UnloadLayerRequest = _message("attn.v1.UnloadLayerRequest")
 HealthCheckRequest = _message("grpc.health.v1.HealthCheckRequest")
 HealthCheckResponse = _message("grpc.health.v1.HealthCheckResponse")
 Status = _message("google.rpc.Status")
@@ -96,5 +107,5 @@ def _short_names(enum: str) -> dict[str, int]:
 
 
 _PREFIX = {"Layout": "LAYOUT_", "CausalMode": "CAUSAL_", "WeightsMode": "WEIGHTS_", "Priority": "PRIORITY_",
-           "DataType": "DATA_TYPE_", "KvDtype": "KV_DTYPE_"}
+           "DataType": "DATA_TYPE_", "KvDtype": "KV_DTYPE_", "WeightFormat": "WEIGHT_FORMAT_"}
 

@@ -68,9 +68,9 @@ def fill_rope(rope: Rope, message: Any) -> None:
             getattr(message, name).CopyFrom(small_message(prefix + name, table))
 
 
-def session_ref(session_id: str, layer: int, expected_length: int | None) -> Any:
-    """attn.v1.SessionRef."""
+def session_ref(session_id: str, layer: int, expected_length: int | None, prefix: str = "") -> Any:
+    """attn.v1.SessionRef. `prefix`: what the caller puts before "layer"."""
     message = pb.SessionRef(session_id=session_id)
-    set_field(message, "layer", INTEGER, layer)
+    set_field(message, "layer", INTEGER, layer, prefix)
     set_field(message, "expected_length", INTEGER, expected_length)
     return message

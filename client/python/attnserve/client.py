@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import grpc
 
 from attnserve import _calls as calls
+from attnserve import _layer_calls as layer_calls
 from attnserve._calls import Call, CallOptions, ClientAttendOptions
 from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls
 from attnserve._connection import Connection
+from attnserve._layer_calls import ClientForwardOptions
 from attnserve._tensor import Array
 from attnserve.errors import AttnError, from_rpc
+from attnserve.forward import ForwardRequest, ForwardResponse, ForwardResult, LayerSpec, WeightFormat
 from attnserve.request import AttendRequest
 from attnserve.response import AttendResponse, AttendResult
 from attnserve.session import Session
@@ -127,15 +130,7 @@ class Client:
 
     def list_sessions(self, **options: Unpack[CallOptions]) -> Iterator[SessionState]:
         """All sessions in the order of their ids, page by page."""
-        token = ""
-        while True:
-            page, following = self._run(calls.list_sessions(token), options)
-            yield from page
-            if not following:
-                return
-            if following == token:
-                raise AttnError(grpc.StatusCode.INTERNAL, "the server repeats a page of sessions")
-            token = following
+        yield from self._pages(calls.list_sessions, options)
 
     def import_session(self, file: BinaryIO, session_id: str = "", **options: Unpack[CallOptions]) -> Session:
         """A session of what `Session.export` wrote, all or nothing, read from the
@@ -158,6 +153,44 @@ class Client:
             raise failures[0] if failures else from_rpc(error) from error
         return Session(self, call.read(reply), is_owned=True)
 
+    def forward(self, layer: str, hidden: Array, context: Array | None = None,
+                **options: Unpack[ClientForwardOptions]) -> ForwardResponse:
+        """Hidden states through an attention layer whose weights the server has.
+
+        layer: its name, "<model>/<index>". hidden [B, q_len, hidden_dim], context
+        [B, kv_len, hidden_dim]: NumPy arrays or torch tensors of one dtype (f32,
+        f16, bf16). `options` are the fields of ForwardRequest, and CallOptions.
+
+        Raises NotFoundError (LAYER_NOT_LOADED) and what `attend` raises.
+        """
+        fields, call = calls.split_options(options)
+        return self._run(layer_calls.forward(ForwardRequest(layer, hidden, context, **fields)), call)
+
+    def forward_batch(self, requests: Sequence[ForwardRequest],
+                      **options: Unpack[CallOptions]) -> list[ForwardResult]:
+        """As attend_batch, through any layers."""
+        return self._run(layer_calls.forward_batch(list(requests)), options)
+
+    def list_layers(self, **options: Unpack[CallOptions]) -> Iterator[LayerSpec]:
+        """All layers that are loaded in the order of their names, page by page."""
+        yield from self._pages(layer_calls.list_layers, options)
+
+    def get_layer(self, name: str, **options: Unpack[CallOptions]) -> LayerSpec:
+        """One that is loaded. Raises NotFoundError (LAYER_NOT_LOADED)."""
+        return self._run(layer_calls.get_layer(name), options)
+
+    def load_layer(self, name: str, *, weights: WeightFormat | None = None,
+                   **options: Unpack[CallOptions]) -> LayerSpec:
+        """Loads a layer of a model in the server's folder; `weights` None: kept as the
+        server is set to. Raises AttnError (PERMISSION_DENIED) where the server does
+        not allow it, NotFoundError, AlreadyExistsError, FailedPreconditionError
+        (BAD_CHECKPOINT), ResourceExhaustedError (LAYER_MEMORY)."""
+        return self._run(layer_calls.load_layer(name, weights), options)
+
+    def unload_layer(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """Takes a layer away from new requests. Raises as load_layer."""
+        self._run(layer_calls.unload_layer(name), options)
+
     def check_health(self, service: str = "", **options: Unpack[CallOptions]) -> str:
         """"SERVING" or "NOT_SERVING"; "" is the server as a whole. Raises
         NotFoundError for a service that it does not know."""
@@ -173,6 +206,18 @@ class Client:
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(reply)
+
+    def _pages(self, call: Callable[[str], Call[tuple[list[T], str]]], options: CallOptions) -> Iterator[T]:
+        """What is on all pages, of which `call` asks for one by its token."""
+        token = ""
+        while True:
+            page, following = self._run(call(token), options)
+            yield from page
+            if not following:
+                return
+            if following == token:
+                raise AttnError(grpc.StatusCode.INTERNAL, "the server repeats a page of its list")
+            token = following
 
     def _replies(self, kind: str, call: Call[T], options: CallOptions) -> Generator[T, None, None]:
         """Of a call that answers with a stream; closing it cancels the call."""

@@ -69,15 +69,15 @@ class InvalidArgumentError(AttnError, ValueError):
 
 class NotFoundError(AttnError, LookupError):
     """No such session; `reason` says why: SESSION_NEVER_EXISTED, SESSION_EXPIRED,
-    SESSION_DELETED or SERVER_RESTARTED."""
+    SESSION_DELETED or SERVER_RESTARTED. Or no such layer: LAYER_NOT_LOADED, LAYER_NOT_FOUND."""
 
 
 class AlreadyExistsError(AttnError):
-    """The session id is taken."""
+    """The session id is taken, or the layer is loaded."""
 
 
 class FailedPreconditionError(AttnError):
-    """The session is not as the call wants it: SPEC_MISMATCH, MAX_LENGTH."""
+    """The session is not as the call wants it: SPEC_MISMATCH, MAX_LENGTH. Or the file of a layer: BAD_CHECKPOINT."""
 
 
 class LengthMismatchError(FailedPreconditionError):
@@ -91,7 +91,7 @@ class LengthMismatchError(FailedPreconditionError):
 
 
 class ResourceExhaustedError(AttnError):
-    """No room: KV_MEMORY, QUOTA, REQUEST_TOO_LARGE, or the transport's own."""
+    """No room: KV_MEMORY, QUOTA, LAYER_MEMORY, REQUEST_TOO_LARGE, or the transport's own."""
 
 
 class QueueFullError(ResourceExhaustedError):

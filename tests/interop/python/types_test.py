@@ -19,12 +19,15 @@ client = attnserve.Client("x:1", timeout=1.0)
 length: int = client.create_session(num_kv_heads=1, head_dim=4).append(array, array)
 client.attend(array, array, array, causal="top_left", timeout=2.0)
 response: attnserve.AttendResponse = asyncio.run(attnserve.aio.Client("x:1").attend(array, layer=1))
+client.forward("m/0", array, causal="none", session_id="s", session_layer=1, timeout=2.0).output
+attnserve.Layer("m/0", client)(array, array, top_k=3)
 """
 MISTAKES = """
 client.attend(array, colour=1)
 client.attend(array, causal="yes")
 client.create_session(num_kv_heads=1)
 text: str = client.attend(array).session_length
+client.forward("m/0", array, layout="bhsd")
 """
 
 
@@ -45,4 +48,4 @@ def test_callers_mistakes_are_seen(tmp_path):
     assert mypy(tmp_path, caller).returncode == 0
     caller.write_text(CALLER + MISTAKES)
     found = [line for line in mypy(tmp_path, caller).stdout.splitlines() if "error:" in line]
-    assert len(found) == 4, found
+    assert len(found) == 5, found

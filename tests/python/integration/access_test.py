@@ -69,12 +69,14 @@ def files(folder):
 
 
 @pytest.fixture(scope="module")
-def start(binary):
+def start(binary, folder):
     """start(flags...) -> a server that lives as long as the module's tests."""
     servers = []
+    # Else LoadLayer and UnloadLayer are PERMISSION_DENIED to everybody.
+    loading = ["--layers", folder, "--load-layers", "none", "--layer-loading"]
 
     def start_one(*flags):
-        server = Server(binary, *map(str, flags))
+        server = Server(binary, *map(str, [*loading, *flags]))
         servers.append(server)
         server.address()
         return server

@@ -4,6 +4,8 @@ import importlib.util
 import os
 import re
 
+from checkpoint import TinyBert
+from server import Server
 from server_fixtures import ROOT
 
 PLACE = "127.0.0.1:8001"
@@ -20,10 +22,17 @@ def test_example_of_the_root_prints_what_it_says(address, capsys, monkeypatch):
     assert capsys.readouterr().out == re.sub("^    ", "", said, flags=re.MULTILINE)
 
 
-def test_every_block_of_the_packages_readme_runs(address, monkeypatch, tmp_path):
+def test_every_block_of_the_packages_readme_runs(binary, monkeypatch, tmp_path):
+    TinyBert().write(tmp_path / "models/tiny-bert")
+    with Server(binary, "--layers", str(tmp_path / "models")) as server:
+        run_blocks(server.address(), monkeypatch, tmp_path)
+        assert server.stop() == 0
+
+
+def run_blocks(address, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = BLOCK.findall((ROOT / "client/python/README.md").read_text(encoding="utf-8"))
-    assert len(blocks) >= 8
+    assert len(blocks) >= 9
     names, left_out = {}, []
     for block in blocks:
         missing = [module for module in ("torch", "transformers")

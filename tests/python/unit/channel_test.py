@@ -18,7 +18,8 @@ def arguments(may_retry=True, **options):
 def test_service_config_names_what_may_be_repeated():
     config = json.loads(service_config(RetryPolicy(max_attempts=3, initial_backoff=0.25)))["methodConfig"][0]
     assert {name["method"] for name in config["name"]} == {
-        "Attend", "AttendBatch", "AppendKv", "TruncateSession", "GetSession", "ListSessions"}
+        "Attend", "AttendBatch", "AppendKv", "TruncateSession", "GetSession", "ListSessions",
+        "Forward", "ForwardBatch", "ListLayers", "GetLayer"}
     assert config["retryPolicy"] == {
         "maxAttempts": 3, "initialBackoff": "0.250000000s", "maxBackoff": "2.000000000s", "backoffMultiplier": 2.0,
         "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}

@@ -21,5 +21,11 @@ int main() {
   const auto response =
       (*client)->Attend(request, {.deadline = absl::Seconds(10)});
   std::puts(ac::DescribeError(response.status()).c_str());
-  return absl::IsUnavailable(response.status()) ? 0 : 1;
+  const auto output =
+      (*client)->Forward({.layer = "model/0", .hidden = request.query},
+                         {.deadline = absl::Seconds(10)});
+  return absl::IsUnavailable(response.status()) &&
+                 absl::IsUnavailable(output.status())
+             ? 0
+             : 1;
 }

@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "attn/v1/attention.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/unit/client/fake_layers.h"
 #include "tests/unit/client/fake_sessions.h"
 
 namespace attn::client {
@@ -26,6 +27,7 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
     builder.RegisterService(
         static_cast<grpc::health::v1::Health::Service*>(this));
     builder.RegisterService(&sessions_);
+    builder.RegisterService(&layers_);
     server_ = builder.BuildAndStart();
   }
   ~Impl() override { server_->Shutdown(std::chrono::system_clock::now()); }
@@ -150,6 +152,7 @@ class FakeServer::Impl : public attn::v1::AttentionService::Service,
   }
 
   FakeSessions sessions_;
+  FakeLayers layers_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   mutable absl::Mutex mutex_;  // Guards what follows.
@@ -190,6 +193,14 @@ std::vector<std::string> FakeServer::session_keys() const {
 
 void FakeServer::ExpectSessionCalls(std::vector<FakeOutcome> outcomes) {
   impl_->sessions_.Expect(std::move(outcomes));
+}
+
+void FakeServer::ExpectLayerCalls(std::vector<FakeOutcome> outcomes) {
+  impl_->layers_.Expect(std::move(outcomes));
+}
+
+std::vector<std::string> FakeServer::layer_calls() const {
+  return impl_->layers_.calls();
 }
 
 std::vector<std::string> FakeServer::session_calls() const {

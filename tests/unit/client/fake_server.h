@@ -39,6 +39,10 @@ class FakeServer {
   // The sessions that live.
   std::vector<std::string> session_ids() const;
 
+  // The same for LayerService (fake_layers.h).
+  void ExpectLayerCalls(std::vector<FakeOutcome> outcomes);
+  std::vector<std::string> layer_calls() const;
+
   class Impl;
 
  private:

@@ -88,6 +88,29 @@ TEST(CommandLineTest, ReadsThePathOfASocketOrOff) {
             "got \"run/a\"");
 }
 
+TEST(CommandLineTest, TakesAllNoLayersOrThoseThatAreNamed) {
+  for (const std::string names : {"all", "none", "llama/0,a b/11"}) {
+    EXPECT_EQ(
+        ConfigOf({"--layers=/models", "--load-layers=" + names}).load_layers,
+        names);
+  }
+  for (const std::string names : {",", "a/0,", "a/0, a/1", "\"a/0\"", "a\n"}) {
+    EXPECT_EQ(ErrorOf({"--layers=/models", "--load-layers=" + names}),
+              "--load-layers must be all, none or names of layers with commas "
+              "between them; got \"" +
+                  names + "\"");
+  }
+}
+
+TEST(CommandLineTest, KnowsTheFormsOfWeights) {
+  EXPECT_EQ(ConfigOf({}).layer_weights, WeightFormat::kUnspecified);
+  EXPECT_EQ(ConfigOf({"--layer-weights=int8"}).layer_weights,
+            WeightFormat::kInt8);
+  EXPECT_EQ(ErrorOf({"--layer-weights=int4"}),
+            "--layer-weights must be one of stored, f32, f16, bf16, int8; got "
+            "\"int4\"");
+}
+
 TEST(CommandLineTest, FlagWinsOverEnvironmentOverFileOverDefault) {
   const std::string file = WriteFile("precedence",
                                      "workers = 2\nmax-batch-tasks = 2\n"

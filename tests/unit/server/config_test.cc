@@ -76,6 +76,21 @@ TEST(ConfigTest, RefusesWhatWouldAnswerWithoutCredentials) {
   EXPECT_TRUE(CheckConfig(config).ok());
 }
 
+TEST(ConfigTest, RefusesToLoadLayersFromNowhere) {
+  ServerConfig config = DefaultConfig(24 * kGiB);
+  config.load_layers = "llama/0";
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("--load-layers must come with --layers; got only "
+                        "\"llama/0\""));
+  config.load_layers = "none";
+  EXPECT_TRUE(CheckConfig(config).ok());
+  config.layer_loading = true;
+  EXPECT_THAT(CheckConfig(config).message(),
+              HasSubstr("--layer-loading must come with --layers"));
+  config.layers_folder = "/models";
+  EXPECT_TRUE(CheckConfig(config).ok());
+}
+
 TEST(ConfigTest, PrintsKeysUnderTheirHeadings) {
   EXPECT_THAT(PrintConfig(DefaultConfig(24 * kGiB)),
               HasSubstr("# Compute\nworkers = 0\npin-workers = "

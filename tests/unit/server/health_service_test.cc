@@ -95,7 +95,7 @@ TEST_F(HealthServiceTest, EveryNameButLivenessFollowsTheServer) {
     service_.SetServing(serving);
     for (const char* name :
          {"", "readiness", "attn.v1.AttentionService", "attn.v1.SessionService",
-          "inference.GRPCInferenceService"}) {
+          "attn.v1.LayerService", "inference.GRPCInferenceService"}) {
       EXPECT_EQ(StatusOf(name) == HealthCheckResponse::SERVING, serving)
           << name;
     }

@@ -22,6 +22,7 @@ const std::vector<std::string> kFamilies{
     "grpc_server_handled_total",
     "grpc_server_handling_seconds",
     "attn_queue_wait_seconds",
+    "attn_projection_seconds",
     "attn_batch_form_seconds",
     "attn_compute_seconds",
     "attn_receive_seconds",
@@ -47,6 +48,10 @@ const std::vector<std::string> kFamilies{
     "attn_memory_bytes_limit",
     "attn_kv_shared_bytes",
     "attn_sessions_closed_total",
+    "attn_layers",
+    "attn_layer_weight_bytes",
+    "attn_layer_weight_bytes_limit",
+    "attn_layer_tokens_total",
     "attn_tenant_sessions",
     "attn_tenant_kv_bytes",
     "attn_tenant_queue_depth",
@@ -76,6 +81,7 @@ class PrometheusMetricsTest : public testing::Test {
 
   int64_t pool_bytes_ = 4096;
   int64_t shared_memory_bytes_ = 0;
+  LayerTotals layers_{.names = {"llama/0"}, .bytes = 300};
   TenantTable tenants_{{.max_sessions = 1}, {{"search", {}}}};
   PrometheusMetrics metrics_{
       {.version = "1.2.3",
@@ -84,9 +90,11 @@ class PrometheusMetricsTest : public testing::Test {
        .workers = 2,
        .kv_bytes_limit = 1000,
        .sessions_limit = 7,
+       .layer_bytes_limit = 9000,
        .memory_bytes_limit = 5000,
        .pool_bytes = [this] { return pool_bytes_; },
        .shared_memory_bytes = [this] { return shared_memory_bytes_; },
+       .layers = [this] { return layers_; },
        .tenants = [this] { return tenants_.Usage(); }}};
 };
 
@@ -110,6 +118,10 @@ TEST_F(PrometheusMetricsTest, HasEveryLabelValueFromTheStart) {
        "attn_refused_total{reason=\"KV_MEMORY\"}",
        "attn_refused_total{reason=\"NOT_SERVED\"}",
        "attn_queue_wait_seconds_count{kind=\"decode\"}",
+       "attn_projection_seconds_count",
+       "attn_layer_tokens_total{layer=\"llama/0\"}",
+       "attn_refused_total{reason=\"LAYER_NOT_LOADED\"}",
+       "attn_refused_total{reason=\"BAD_CHECKPOINT\"}",
        "attn_sessions_closed_total{reason=\"expired\"}",
        "attn_tenant_kv_bytes{tenant=\"search\"}",
        "attn_tenant_admitted_tasks_total{tenant=\"other\"}",
@@ -142,6 +154,28 @@ TEST_F(PrometheusMetricsTest, AsksForThePoolAtEachScrape) {
   EXPECT_THAT(Sample("attn_pool_bytes"), Optional(8192));
   shared_memory_bytes_ = 100;
   EXPECT_THAT(Sample("attn_shared_memory_bytes"), Optional(100));
+}
+
+TEST_F(PrometheusMetricsTest, CountsTokensOfLayersThatAreLoaded) {
+  metrics_.ForwardTokens("llama/0", 3);
+  metrics_.ForwardTokens("llama/1", 5);
+  EXPECT_THAT(Sample("attn_layers"), Optional(1));
+  EXPECT_THAT(Sample("attn_layer_weight_bytes"), Optional(300));
+  EXPECT_THAT(Sample("attn_layer_weight_bytes_limit"), Optional(9000));
+  EXPECT_THAT(Sample("attn_layer_tokens_total{layer=\"llama/0\"}"),
+              Optional(3));
+  EXPECT_EQ(Sample("attn_layer_tokens_total{layer=\"llama/1\"}"), std::nullopt);
+  // A layer that comes back goes on counting.
+  layers_.names = {"llama/1"};
+  metrics_.ForwardTokens("llama/1", 2);
+  EXPECT_THAT(Sample("attn_layer_tokens_total{layer=\"llama/1\"}"),
+              Optional(7));
+}
+
+TEST_F(PrometheusMetricsTest, MeasuresProjections) {
+  metrics_.ProjectionRan(std::chrono::milliseconds(250));
+  EXPECT_THAT(Sample("attn_projection_seconds_count"), Optional(1));
+  EXPECT_THAT(Sample("attn_projection_seconds_sum"), Optional(0.25));
 }
 
 TEST_F(PrometheusMetricsTest, NamesTenantsThatTheOperatorNamed) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "attn/v1/attention.pb.h"
+#include "attn/v1/layer.pb.h"
 #include "attn/v1/session.pb.h"
 #include "grpc/health/v1/health.pb.h"
 #include "inference/grpc_service.pb.h"
@@ -23,6 +24,7 @@ std::string TypeOf(const MethodDescriptor& method) {
 const FileDescriptor* const kFiles[] = {
     attn::v1::AttendRequest::descriptor()->file(),
     attn::v1::CreateSessionRequest::descriptor()->file(),
+    attn::v1::ForwardRequest::descriptor()->file(),
     grpc::health::v1::HealthCheckRequest::descriptor()->file(),
     inference::ModelInferRequest::descriptor()->file()};
 

@@ -1,4 +1,4 @@
-"""The same client for asyncio: Client and Session whose calls are awaited.
+"""The same client for asyncio: Client, Session and Layer whose calls are awaited.
 
     async with attnserve.aio.Client("127.0.0.1:8001") as client:
         response = await client.attend(query, key, value)
@@ -9,6 +9,7 @@ milliseconds.
 """
 
 from attnserve.aio.client import Client
+from attnserve.aio.layer import Layer
 from attnserve.aio.session import Session
 
-__all__ = ["Client", "Session"]
+__all__ = ["Client", "Layer", "Session"]

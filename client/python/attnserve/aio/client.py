@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import grpc
 
 from attnserve import _calls as calls
+from attnserve import _layer_calls as layer_calls
 from attnserve._calls import Call, CallOptions, ClientAttendOptions
 from attnserve._channel import ChannelOptions, Metadata, RetryPolicy, Tls
 from attnserve._connection import Connection
+from attnserve._layer_calls import ClientForwardOptions
 from attnserve._tensor import Array
 from attnserve.aio.session import Session
 from attnserve.errors import AttnError, from_rpc
+from attnserve.forward import ForwardRequest, ForwardResponse, ForwardResult, LayerSpec, WeightFormat
 from attnserve.request import AttendRequest
 from attnserve.response import AttendResponse, AttendResult
 from attnserve.session_state import KvDtype, SessionSpec, SessionState
@@ -96,16 +99,8 @@ class Client:
 
     async def list_sessions(self, **options: Unpack[CallOptions]) -> AsyncIterator[SessionState]:
         """As attnserve.Client.list_sessions."""
-        token = ""
-        while True:
-            page, following = await self._run(calls.list_sessions(token), options)
-            for state in page:
-                yield state
-            if not following:
-                return
-            if following == token:
-                raise AttnError(grpc.StatusCode.INTERNAL, "the server repeats a page of sessions")
-            token = following
+        async for state in self._pages(calls.list_sessions, options):
+            yield state
 
     async def import_session(self, file: BinaryIO, session_id: str = "", **options: Unpack[CallOptions]) -> Session:
         """As attnserve.Client.import_session; reads of `file` block the event loop."""
@@ -130,6 +125,35 @@ class Client:
             raise from_rpc(error) from error
         return Session(self, call.read(reply), is_owned=True)
 
+    async def forward(self, layer: str, hidden: Array, context: Array | None = None,
+                      **options: Unpack[ClientForwardOptions]) -> ForwardResponse:
+        """As attnserve.Client.forward."""
+        fields, call = calls.split_options(options)
+        return await self._run(layer_calls.forward(ForwardRequest(layer, hidden, context, **fields)), call)
+
+    async def forward_batch(self, requests: Sequence[ForwardRequest],
+                            **options: Unpack[CallOptions]) -> list[ForwardResult]:
+        """As attnserve.Client.forward_batch."""
+        return await self._run(layer_calls.forward_batch(list(requests)), options)
+
+    async def list_layers(self, **options: Unpack[CallOptions]) -> AsyncIterator[LayerSpec]:
+        """As attnserve.Client.list_layers."""
+        async for layer in self._pages(layer_calls.list_layers, options):
+            yield layer
+
+    async def get_layer(self, name: str, **options: Unpack[CallOptions]) -> LayerSpec:
+        """As attnserve.Client.get_layer."""
+        return await self._run(layer_calls.get_layer(name), options)
+
+    async def load_layer(self, name: str, *, weights: WeightFormat | None = None,
+                         **options: Unpack[CallOptions]) -> LayerSpec:
+        """As attnserve.Client.load_layer."""
+        return await self._run(layer_calls.load_layer(name, weights), options)
+
+    async def unload_layer(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """As attnserve.Client.unload_layer."""
+        await self._run(layer_calls.unload_layer(name), options)
+
     async def check_health(self, service: str = "", **options: Unpack[CallOptions]) -> str:
         """As attnserve.Client.check_health."""
         return await self._run(calls.check_health(service), options)
@@ -140,6 +164,20 @@ class Client:
         except grpc.RpcError as error:
             raise from_rpc(error) from error
         return call.read(reply)
+
+    async def _pages(self, call: Callable[[str], Call[tuple[list[T], str]]],
+                     options: CallOptions) -> AsyncIterator[T]:
+        """As attnserve.Client._pages."""
+        token = ""
+        while True:
+            page, following = await self._run(call(token), options)
+            for item in page:
+                yield item
+            if not following:
+                return
+            if following == token:
+                raise AttnError(grpc.StatusCode.INTERNAL, "the server repeats a page of its list")
+            token = following
 
     async def _replies(self, kind: str, call: Call[T], options: CallOptions) -> AsyncGenerator[T, None]:
         """Of a call that answers with a stream; closing it cancels the call."""

@@ -98,7 +98,12 @@ TEST(ErrorTest, EveryReasonSurvivesTheRoundTripUnderItsOwnName) {
                              Reason::kSpecMismatch,
                              Reason::kMaxLength,
                              Reason::kSessionExists,
-                             Reason::kSnapshotDamaged};
+                             Reason::kSnapshotDamaged,
+                             Reason::kLayerNotFound,
+                             Reason::kLayerNotLoaded,
+                             Reason::kLayerLoaded,
+                             Reason::kLayerMemory,
+                             Reason::kBadCheckpoint};
   for (const Reason reason : kAll) {
     EXPECT_EQ(ReasonOf(MakeError(absl::StatusCode::kUnknown, reason, "m")),
               reason);
@@ -127,6 +132,11 @@ TEST(ErrorTest, ReasonNamesAreThoseOfTheContract) {
   EXPECT_EQ(ReasonName(Reason::kMaxLength), "MAX_LENGTH");
   EXPECT_EQ(ReasonName(Reason::kSessionExists), "SESSION_EXISTS");
   EXPECT_EQ(ReasonName(Reason::kSnapshotDamaged), "SNAPSHOT_DAMAGED");
+  EXPECT_EQ(ReasonName(Reason::kLayerNotFound), "LAYER_NOT_FOUND");
+  EXPECT_EQ(ReasonName(Reason::kLayerNotLoaded), "LAYER_NOT_LOADED");
+  EXPECT_EQ(ReasonName(Reason::kLayerLoaded), "LAYER_LOADED");
+  EXPECT_EQ(ReasonName(Reason::kLayerMemory), "LAYER_MEMORY");
+  EXPECT_EQ(ReasonName(Reason::kBadCheckpoint), "BAD_CHECKPOINT");
 }
 
 TEST(ErrorTest, PublicMessageHidesWhatBrokeInside) {

@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/core/checkpoint/safetensors_case.h"
+#include "tests/support/safetensors_case.h"
 
 namespace attn {
 namespace {

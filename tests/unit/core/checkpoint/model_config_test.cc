@@ -143,7 +143,7 @@ TEST(ModelConfigTest, ErrorsNameFieldRuleAndValue) {
   EXPECT_THAT(Refusal(Llama(R"(,"rope_theta":"x")")),
               HasSubstr("rope_theta must be a number above 1; got \"x\""));
   EXPECT_EQ(Refusal(Llama(R"(,"rope_scaling":{"type":"linear"})")),
-            "rope_scaling.factor must be a number above 0; got nothing");
+            "rope_scaling.factor must be a number above 1e-06; got nothing");
   EXPECT_THAT(Refusal(Llama(R"(,"rope_scaling":{"type":"llama3","factor":8,)"
                             R"("low_freq_factor":4,"high_freq_factor":4})")),
               HasSubstr("high_freq_factor must be a number above 4; got 4"));
@@ -154,6 +154,8 @@ TEST(ModelConfigTest, ErrorsNameFieldRuleAndValue) {
       HasSubstr("layer_types must have a type for each layer"));
   EXPECT_THAT(Refusal(Llama(R"(,"partial_rotary_factor":0.05)")),
               HasSubstr("an even number of channels up to head_dim; got 0"));
+  EXPECT_THAT(Refusal(Llama(R"(,"partial_rotary_factor":1e300)")),
+              HasSubstr("channels up to head_dim; got 32 of 16"));
   for (const char* json : {"", "[]", "{", "7", R"({"model_type":7})"}) {
     Refusal(json);
   }

@@ -27,7 +27,7 @@ class Pending {
   explicit Pending(AttentionTaskPtr task) : task_(std::move(task)) {}
 
   Engine::Done Done() {
-    return [news = news_](AttentionTask&) {
+    return [news = news_](EngineTask&) {
       if (news->num_calls.fetch_add(1) == 0) news->first_call.Notify();
     };
   }

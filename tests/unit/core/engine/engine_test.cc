@@ -164,8 +164,7 @@ TEST_F(EngineTest, CancelledInTheBatchIsNotComputed) {
   const Pending large = Submit(LargeCase(kHeldDim));
   const AttentionTaskPtr urgent =
       Prepare(SmallCase(kPlainDim), {.priority = Priority::kHigh});
-  engine_->Submit(urgent,
-                  [&](AttentionTask&) { engine_->Cancel(large.task()); });
+  engine_->Submit(urgent, [&](EngineTask&) { engine_->Cancel(large.task()); });
   control_.Open();
   EXPECT_EQ(large.Await(), absl::StatusCode::kCancelled);
   EXPECT_EQ(large.task()->batch_size(), 2);
@@ -345,8 +344,7 @@ TEST_F(EngineTest, UrgentTaskOvertakesInsideABatch) {
   const AttentionTaskPtr urgent =
       Prepare(SmallCase(kPlainDim), {.priority = Priority::kHigh});
   int64_t held_before = 0;
-  engine_->Submit(urgent,
-                  [&](AttentionTask&) { held_before = control_.held(); });
+  engine_->Submit(urgent, [&](EngineTask&) { held_before = control_.held(); });
   control_.Open();
   large.Await();
   EXPECT_EQ(large.task()->batch_size(), 2);

@@ -49,7 +49,7 @@ int NumCpusOfWorker(bool pins_workers) {
   CopyInputs(made, **task);
   absl::Notification done;
   int num_cpus = 0;
-  runner.engine().Submit(*task, [&](AttentionTask&) {
+  runner.engine().Submit(*task, [&](EngineTask&) {
     num_cpus = NumCpus();
     done.Notify();
   });

@@ -47,7 +47,8 @@ class InferResponseTest : public testing::Test {
 };
 
 const InferReplyOptions kAllBackwards{
-    .model = Model::kAttention,
+    .model = InferModel::kAttention,
+    .model_name = "attention",
     .outputs = {InferOutput::kTopProbabilities, InferOutput::kTopIndices,
                 InferOutput::kWeights, InferOutput::kLse, InferOutput::kY}};
 

@@ -1,6 +1,9 @@
 #include "server/inference/model_description.h"
 
 #include <chrono>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -16,9 +19,26 @@ const ModelLimits kLimits{.max_queue_tasks = 17,
                           .max_sessions = 5,
                           .session_idle_ttl = std::chrono::seconds(3)};
 
+ServedModel Fixed(InferModel model) {
+  return *FindServed(LayerStore(LayerStoreOptions{}), InferModelName(model),
+                     "1");
+}
+
+ServedModel TinyLayer() {
+  auto layer = std::make_shared<AttentionLayer>();
+  layer->hidden_dim = 6;
+  layer->output_dim = 5;
+  layer->num_q_heads = 3;
+  return {.model = InferModel::kLayer,
+          .name = "layer:tiny/0",
+          .layer = std::move(layer)};
+}
+
 // What perf_analyzer insists on.
 TEST(ModelDescriptionTest, ConfigurationAndMetadataAgree) {
-  for (const Model model : kModels) {
+  std::vector<ServedModel> models = AllServed(LayerStore(LayerStoreOptions{}));
+  models.push_back(TinyLayer());
+  for (const ServedModel& model : models) {
     const auto metadata = DescribeModel(model);
     const auto config = DescribeConfig(model, kLimits);
     EXPECT_EQ(config.name(), metadata.name());
@@ -46,14 +66,35 @@ TEST(ModelDescriptionTest, ConfigurationAndMetadataAgree) {
 
 TEST(ModelDescriptionTest, SchedulingIsThatOfTheSettings) {
   const auto batching =
-      DescribeConfig(Model::kAttention, kLimits).dynamic_batching();
+      DescribeConfig(Fixed(InferModel::kAttention), kLimits).dynamic_batching();
   EXPECT_EQ(batching.max_queue_delay_microseconds(), 2000u);
   EXPECT_EQ(batching.priority_levels(), 3u);
   EXPECT_EQ(batching.default_queue_policy().max_queue_size(), 17u);
   const auto sequences =
-      DescribeConfig(Model::kAttentionKv, kLimits).sequence_batching();
+      DescribeConfig(Fixed(InferModel::kAttentionKv), kLimits)
+          .sequence_batching();
   EXPECT_EQ(sequences.max_sequence_idle_microseconds(), 3000000u);
   EXPECT_EQ(sequences.oldest().max_candidate_sequences(), 5);
+}
+
+TEST(ModelDescriptionTest, LayersHaveTheirDims) {
+  const auto metadata = DescribeModel(TinyLayer());
+  EXPECT_EQ(metadata.name(), "layer:tiny/0");
+  ASSERT_EQ(metadata.inputs_size(), 4);
+  EXPECT_THAT(metadata.inputs(0).shape(), ElementsAre(-1, -1, 6));
+  EXPECT_THAT(metadata.inputs(1).shape(), ElementsAre(-1, -1, 6));
+  EXPECT_THAT(metadata.outputs(0).shape(), ElementsAre(-1, -1, 5));
+  EXPECT_THAT(metadata.outputs(1).shape(), ElementsAre(-1, 3, -1));
+}
+
+TEST(ServedModelTest, LayersThatAreNotLoadedAreNotFound) {
+  const LayerStore none(LayerStoreOptions{});
+  for (const char* name : {"layer:tiny/0", "layer:", "layer", "other", ""}) {
+    EXPECT_EQ(FindServed(none, name, "").status().code(),
+              absl::StatusCode::kNotFound)
+        << name;
+  }
+  EXPECT_EQ(AllServed(none).size(), 2u);
 }
 
 TEST(DatatypeTest, NamesGoThereAndBack) {

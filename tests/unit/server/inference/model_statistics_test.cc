@@ -27,7 +27,7 @@ class ModelStatisticsTest : public testing::Test {
       CopyInputs(c, *task);
       tasks.push_back(task);
       submissions.push_back(
-          {task, [&left](AttentionTask&) { left.DecrementCount(); }});
+          {task, [&left](EngineTask&) { left.DecrementCount(); }});
     }
     runner_.engine().SubmitTogether(std::move(submissions));
     left.Wait();
@@ -35,7 +35,7 @@ class ModelStatisticsTest : public testing::Test {
   }
 
   void Succeed(const AttentionTaskPtr& task) {
-    statistics_.Succeeded(Model::kAttention,
+    statistics_.Succeeded("attention",
                           {.task = task, .receive_time = microseconds(7)},
                           /*total=*/microseconds(100),
                           /*encode=*/microseconds(3));
@@ -46,7 +46,7 @@ class ModelStatisticsTest : public testing::Test {
 };
 
 TEST_F(ModelStatisticsTest, NothingAtFirst) {
-  const auto read = statistics_.Read(Model::kAttentionKv);
+  const auto read = statistics_.Read("attention_kv");
   EXPECT_EQ(read.name(), "attention_kv");
   EXPECT_EQ(read.version(), "1");
   EXPECT_EQ(read.last_inference(), 0u);
@@ -58,7 +58,7 @@ TEST_F(ModelStatisticsTest, NothingAtFirst) {
 TEST_F(ModelStatisticsTest, RequestsOfOneBatchAreOneExecution) {
   for (const auto& task : RunTogether(3)) Succeed(task);
   for (const auto& task : RunTogether(1)) Succeed(task);
-  const auto read = statistics_.Read(Model::kAttention);
+  const auto read = statistics_.Read("attention");
   EXPECT_EQ(read.inference_count(), 8u) << "4 requests of 2 sequences";
   EXPECT_EQ(read.execution_count(), 2u);
   ASSERT_EQ(read.batch_stats_size(), 2);
@@ -78,7 +78,7 @@ TEST_F(ModelStatisticsTest, TimesAddUp) {
     compute += task->times().compute.count();
     queue += task->times().queue_wait.count();
   }
-  const auto stats = statistics_.Read(Model::kAttention).inference_stats();
+  const auto stats = statistics_.Read("attention").inference_stats();
   EXPECT_EQ(stats.success().count(), 2u);
   EXPECT_EQ(stats.success().ns(), 200000u);
   EXPECT_EQ(stats.queue().count(), 2u);
@@ -89,14 +89,14 @@ TEST_F(ModelStatisticsTest, TimesAddUp) {
 }
 
 TEST_F(ModelStatisticsTest, FailuresCountForThemselves) {
-  statistics_.Failed(Model::kAttentionKv, microseconds(5));
-  const auto read = statistics_.Read(Model::kAttentionKv);
+  statistics_.Failed("attention_kv", microseconds(5));
+  const auto read = statistics_.Read("attention_kv");
   EXPECT_EQ(read.inference_stats().fail().count(), 1u);
   EXPECT_EQ(read.inference_stats().fail().ns(), 5000u);
   EXPECT_EQ(read.inference_stats().queue().count(), 0u);
   EXPECT_EQ(read.inference_count(), 0u);
   EXPECT_GT(read.last_inference(), 0u);
-  EXPECT_EQ(statistics_.Read(Model::kAttention).last_inference(), 0u);
+  EXPECT_EQ(statistics_.Read("attention").last_inference(), 0u);
 }
 
 }  // namespace

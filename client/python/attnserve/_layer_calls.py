@@ -1,0 +1,60 @@
+"""The calls of attn.v1.LayerService as values, as _calls.py has the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from attnserve import _contract as pb
+from attnserve import _forward_codec as forward_codec
+from attnserve._calls import Call, CallOptions
+from attnserve._tensor import Kind
+from attnserve.forward import (ForwardOptions, ForwardRequest, ForwardResponse, ForwardResult, LayerSpec,
+                               WeightFormat)
+
+T = TypeVar("T")
+
+
+class LayerOptions(ForwardOptions, CallOptions, total=False):
+    """Keyword arguments of `Layer`, besides the session's."""
+
+
+class ClientForwardOptions(LayerOptions, total=False):
+    """Keyword arguments of `Client.forward`."""
+
+    session_id: str
+    session_layer: int
+
+
+def forward(request: ForwardRequest) -> Call[ForwardResponse]:
+    kind = Kind(request.hidden)
+    return Call("/attn.v1.LayerService/Forward", forward_codec.encode_request(request).to_bytes(),
+                lambda reply: forward_codec.decode_response(reply, kind),
+                forward_codec.is_idempotent(request), request.session_id)
+
+
+def forward_batch(requests: Sequence[ForwardRequest]) -> Call[list[ForwardResult]]:
+    return Call("/attn.v1.LayerService/ForwardBatch", forward_codec.encode_batch(requests).to_bytes(),
+                lambda reply: forward_codec.decode_batch(reply, requests),
+                all(forward_codec.is_idempotent(request) for request in requests))
+
+
+def list_layers(page_token: str) -> Call[tuple[list[LayerSpec], str]]:
+    return _layer_call("ListLayers", pb.ListLayersRequest(page_token=page_token), forward_codec.decode_layer_page)
+
+
+def get_layer(name: str) -> Call[LayerSpec]:
+    return _layer_call("GetLayer", pb.GetLayerRequest(name=name), forward_codec.decode_layer)
+
+
+def load_layer(name: str, weights: WeightFormat | None) -> Call[LayerSpec]:
+    request = pb.LoadLayerRequest(name=name, weights=pb.enum_number("weights", "WeightFormat", weights))
+    return _layer_call("LoadLayer", request, forward_codec.decode_layer)
+
+
+def unload_layer(name: str) -> Call[None]:
+    return _layer_call("UnloadLayer", pb.UnloadLayerRequest(name=name), lambda _: None)
+
+
+def _layer_call(method: str, request: Any, decode: Callable[[bytes], T]) -> Call[T]:
+    return Call(f"/attn.v1.LayerService/{method}", request.SerializeToString(), decode)
