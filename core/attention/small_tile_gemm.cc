@@ -115,33 +115,35 @@ HWY_INLINE void Block(const Part<T>& part, int64_t row, int64_t column,
   }
 }
 
-// The last columns, fewer than a vector: through padded copies of B's rows.
+// The last columns, fewer than a vector: as a block on padded copies. All of B
+// first: a row copied just before it is loaded would wait for its store (64
+// steps of one column and row: 0.58 us, now 0.28).
 template <int NumRows, typename T>
 void LastColumns(const Part<T>& part, int64_t row, int64_t column,
                  Depth depth) {
+  constexpr int64_t kLanes = HWY_MAX_BYTES / sizeof(float);
   const GemmShape& s = part.shape;
   const int64_t n = s.n - column;
-  HWY_ALIGN T rest[HWY_MAX_BYTES / sizeof(float)] = {};
-  HWY_ALIGN float sums[NumRows][HWY_MAX_BYTES / sizeof(float)] = {};
+  HWY_ALIGN T rows[kDepth * kLanes] = {};
+  HWY_ALIGN float sums[NumRows * kLanes] = {};
+  for (int64_t k = depth.first; k < depth.last; ++k) {
+    std::copy_n(part.b.data + k * s.ldb + column, n,
+                rows + (k - depth.first) * kLanes);
+  }
   float* c = part.c + row * s.ldc + column;
   const bool accumulates = part.accumulate || depth.first > 0;
   for (int r = 0; r < NumRows && accumulates; ++r) {
-    std::copy(c + r * s.ldc, c + r * s.ldc + n, sums[r]);
+    std::copy_n(c + r * s.ldc, n, sums + r * kLanes);
   }
-  Matrix<T> b = part.b;
-  b.data = rest;
-  b.ldb = 0;
-  for (int64_t k = depth.first; k < depth.last; ++k) {
-    const T* from = part.b.data + k * s.ldb + column;
-    std::copy(from, from + n, rest);
-    for (int r = 0; r < NumRows; ++r) {
-      const auto factor = hn::Set(FloatTag(), part.a[(row + r) * s.lda + k]);
-      const auto sum = hn::Load(FloatTag(), sums[r]);
-      hn::Store(hn::MulAdd(factor, b.Load(k, 0), sum), FloatTag(), sums[r]);
-    }
-  }
+  GemmShape shape = s;
+  shape.ldc = kLanes;
+  Matrix<T> b{rows, part.b.row_scales, kLanes, 0, nullptr};
+  if (b.row_scales != nullptr) b.row_scales += depth.first;
+  const Part<T> padded{shape, part.a + row * s.lda + depth.first, b, sums,
+                       accumulates};
+  Block<NumRows, 1>(padded, 0, 0, {0, depth.last - depth.first});
   for (int r = 0; r < NumRows; ++r) {
-    std::copy(sums[r], sums[r] + n, c + r * s.ldc);
+    std::copy_n(sums + r * kLanes, n, c + r * s.ldc);
   }
 }
 
