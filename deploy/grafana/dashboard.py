@@ -128,6 +128,25 @@ KV_MEMORY = [
            f'attn_refused_total{{{HERE},reason=~"KV_MEMORY|QUOTA"}}[$__rate_interval]))'}),
 ]
 
+LAYERS = [
+    Panel("Tokens through layers, by layer", "ops",
+          {"{{layer}}": rate_by("attn_layer_tokens_total", "layer") + " > 0"}, "Rows of hidden states a second.",
+          is_stacked=True),
+    Panel("Duration of Forward", "s",
+          {f"{{{{grpc_method}}}} {name}":
+           f'job_method:grpc_server_handling_seconds:{name}_rate5m{{{JOB},grpc_method=~"Forward|ForwardBatch"}}'
+           for name in ("p50", "p99")}),
+    Panel("Time of a projection's work item", "s",
+          {"median": quantile(0.5, "attn_projection_seconds"), "p99": quantile(0.99, "attn_projection_seconds")},
+          "Up to 256 channels of all rows that waited, on one worker."),
+    Panel("Bytes of weights", "bytes",
+          {"used {{instance}}": gauge("attn_layer_weight_bytes"),
+           "limit {{instance}}": gauge("attn_layer_weight_bytes_limit")},
+          "Beyond --max-layer-bytes no layer is loaded; those that are go on."),
+    Panel("Layers loaded", "short", {"{{instance}}": gauge("attn_layers")},
+          "Where servers of one address differ, some calls find no layer."),
+]
+
 SATURATION = [
     Panel("Queue wait, mean and p99", "s",
           {"mean {{instance}}": f"instance:attn_queue_wait_seconds:mean_rate5m{{{HERE}}}",
@@ -179,8 +198,8 @@ ACCESS = [
                                     f"attn_credential_reloads_total{{{HERE}}}[$__rate_interval]))"}),
 ]
 
-ROWS = {"Calls": RED, "Batching": BATCHING, "KV memory": KV_MEMORY, "Saturation": SATURATION,
-        "Tenants": TENANTS, "Access": ACCESS}
+ROWS = {"Calls": RED, "Batching": BATCHING, "KV memory": KV_MEMORY, "Layers": LAYERS,
+        "Saturation": SATURATION, "Tenants": TENANTS, "Access": ACCESS}
 
 
 def targets(panel: Panel) -> list[Json]:

@@ -26,6 +26,7 @@ import repository  # isort: skip  (of tests/tools, which prometheus_server finds
 
 LOAD_SECONDS = 8
 WINDOW_SECONDS = 300  # Of the recorded rates.
+FORWARDS = 1  # Calls beside the load.
 
 
 class PrometheusTest(unittest.TestCase):
@@ -37,12 +38,13 @@ class PrometheusTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
-        cls.server = cls.enterClassContext(served_series.Server(cls.attnserve))
+        cls.server = cls.enterClassContext(served_series.WatchedServer(cls.attnserve))
         http = served_series.http_address(cls.server)
         cls.prometheus = cls.enterClassContext(Prometheus(cls.binary, http, pathlib.Path(folder.name)))
         # Counters are seen at 0 before the load, or its first second would be missing.
         await_it("the first two scrapes", lambda: cls.prometheus.value("count_over_time(attn_workers[1m]) > 1"))
         cls.bench = json.loads(cls.run_attnctl(f"bench -c 4 --kv-len 256 --duration {LOAD_SECONDS}s --output json"))
+        cls.forward = json.loads(cls.run_attnctl(f"{cls.server.forward} --json"))
         cls.run_attnctl("session create watched --head-dim 64 --layers 2")
         cls.run_attnctl("session append watched --random 100 --all-layers")
         cls.session = json.loads(cls.run_attnctl("session show watched --json"))
@@ -68,7 +70,7 @@ class PrometheusTest(unittest.TestCase):
         calls = self.recorded('job_method:grpc_server_handled:rate5m{grpc_method="Attend"}') * WINDOW_SECONDS
         # rate() extends the counts to the ends of its window, at most a scrape each.
         self.assertAlmostEqual(calls / self.bench["requests_completed"], 1, delta=0.25)
-        self.assertEqual(self.recorded("sum(attn_admitted_tasks_total)"), self.bench["requests_completed"])
+        self.assertEqual(self.recorded("sum(attn_admitted_tasks_total)"), self.bench["requests_completed"] + FORWARDS)
 
     def test_2_nothing_failed(self) -> None:
         self.assertEqual(self.bench["requests_failed"], 0)
@@ -89,7 +91,11 @@ class PrometheusTest(unittest.TestCase):
         limit = self.recorded("attn_kv_bytes_limit")
         self.assertEqual(self.recorded("instance:attn_kv_bytes:ratio"), self.session["kv_bytes"] / limit)
 
-    def test_5_every_rule_evaluates(self) -> None:
+    def test_5_tokens_of_the_layer_are_the_rows_that_were_sent(self) -> None:
+        batch, rows, _ = self.forward["output_shape"]
+        self.assertEqual(self.recorded('attn_layer_tokens_total{layer="river_bank/0"}'), batch * rows)
+
+    def test_6_every_rule_evaluates(self) -> None:
         def evaluated() -> list[dict[str, Any]] | None:
             rules = self.prometheus.rules()
             return None if any(rule["health"] == "unknown" for rule in rules) else rules
@@ -97,7 +103,7 @@ class PrometheusTest(unittest.TestCase):
         rules = await_it("every rule", evaluated)
         self.assertEqual([(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"], [])
 
-    def test_6_every_query_of_the_dashboard_has_an_answer(self) -> None:
+    def test_7_every_query_of_the_dashboard_has_an_answer(self) -> None:
         empty = []
         for title, expr in series_test.dashboard_queries().items():
             answer = self.prometheus.query(expr)
@@ -106,13 +112,13 @@ class PrometheusTest(unittest.TestCase):
                 empty.append(title)
         self.assertEqual(empty, [])
 
-    def test_7_no_alert_on_a_healthy_server(self) -> None:
+    def test_8_no_alert_on_a_healthy_server(self) -> None:
         # A burst on a busy machine may be slow or wait; it must not look broken.
         load = re.compile("Latency|QueueWait|WorkersStarved")
         self.assertEqual([alert["labels"] for alert in self.prometheus.alerts()
                           if not load.search(alert["labels"]["alertname"])], [])
 
-    def test_8_server_that_is_gone_raises_an_alert(self) -> None:
+    def test_9_server_that_is_gone_raises_an_alert(self) -> None:
         self.assertEqual(self.server.stop(), 0)
 
         def down() -> dict[str, object] | None:

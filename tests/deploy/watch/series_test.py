@@ -96,7 +96,7 @@ def main() -> int:
     if not os.path.exists(attnserve) or not os.path.exists(attnctl):
         print(f"skipped: {attnserve} or {attnctl} is not built")
         return 77
-    with served_series.Server(attnserve) as server:
+    with served_series.WatchedServer(attnserve) as server:
         address = served_series.http_address(server)
         served_series.call_a_few(attnctl, server)
         served = served_series.parse(served_series.scrape(address))
