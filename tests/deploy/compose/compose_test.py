@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""deploy/compose.yaml against what it names: files, Dockerfile, server, client, promtool.
+"""deploy/compose.yaml and compose.layers.yaml against what they name: files, Dockerfile,
+server, client, promtool.
 
   compose_test.py ATTNSERVE ATTNCTL [TEST...]
 
@@ -8,6 +9,7 @@ No container engine is needed: each service's command runs, shortened, on this m
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import shutil
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -30,6 +33,7 @@ except ImportError:
     sys.exit(77)
 
 DEPLOY = ROOT / "deploy"
+MAKE_LAYER = ROOT / "client/examples/river_bank/make_layer.py"
 ATTNSERVE = ATTNCTL = ""
 # What a test cannot wait for.
 SHORTER = {"--duration": "--duration=1s", "--steps": "--steps=8"}
@@ -93,6 +97,22 @@ class ComposeTest(unittest.TestCase):
         flags = dict(flag.split("=") for flag in command)
         self.assertGreater(manifest.seconds(self.services["attnserve"]["stop_grace_period"]),
                            manifest.seconds(flags["--drain-delay"]) + manifest.seconds(flags["--drain-timeout"]))
+
+    def test_layers_are_those_of_the_mounted_folder(self) -> None:
+        override = read(DEPLOY / "compose.layers.yaml")["services"]
+        self.assertLessEqual(set(override), set(self.services))
+        (mount,) = override["attnserve"]["volumes"]
+        self.assertTrue(mount["read_only"])
+        self.assertFalse(mount["bind"]["create_host_path"])
+        environment = override["attnserve"]["environment"]
+        self.assertEqual(environment, {"ATTNSERVE_LAYERS": mount["target"]})
+        with tempfile.TemporaryDirectory() as models:
+            subprocess.run([sys.executable, str(MAKE_LAYER), f"{models}/river_bank"], check=True)
+            there = {name: value.replace(mount["target"], models) for name, value in environment.items()}
+            with unittest.mock.patch.dict(os.environ, there), server.Server(ATTNSERVE) as one:
+                one.address()
+                log = "".join(one.log)
+        self.assertIn("layer=river_bank/0", log)
 
     def test_loads_load_the_server(self) -> None:
         loads = [service for service in self.services.values() if service["image"] == "attnctl"]
