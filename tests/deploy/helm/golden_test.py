@@ -9,21 +9,25 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import chart
 
-sys.path.insert(0, str(chart.ROOT / "tests/tools"))
+sys.path[:0] = [str(chart.ROOT / "tests/tools"), str(chart.ROOT / "tests/deploy")]
 import repository
+from zero_model import ZeroModel
 
 try:
     import manifest
@@ -33,6 +37,8 @@ except ImportError:
 
 SERVER = ""
 MONITOR_TOKEN = "m" * 32
+MAKE_LAYER = chart.ROOT / "client/examples/river_bank/make_layer.py"
+READY_WITHIN_SECONDS = 60
 # The restricted pod security standard, and what we ask for beyond it.
 CONTAINER = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 # Flags that name files of secrets.
@@ -64,13 +70,15 @@ def promtool_problems(query: str) -> str:
 
 
 @contextlib.contextmanager
-def serving(args: list[str]) -> Iterator[str]:
-    """HOST:PORT of HTTP of a server with these flags, on other addresses."""
+def serving(args: list[str], program: str = "", **process: Any) -> Iterator[str]:
+    """HOST:PORT of HTTP of a server with these flags, on other addresses. `process`: of
+    subprocess.Popen."""
     own = {"--grpc-address": "127.0.0.1:0", "--http-address": "127.0.0.1:0", "--drain-delay": "0s",
            "--log-format": "text"}
     kept = [arg for arg in args if arg.split("=")[0] not in own]
-    command = [SERVER, *kept, *(f"{name}={value}" for name, value in own.items())]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}) as server:
+    command = [program or SERVER, *kept, *(f"{name}={value}" for name, value in own.items())]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={},
+                          **process) as server:
         try:
             yield next(found.group(1) for line in server.stdout
                        if (found := re.search(r"serving .*http=(\S+)", line)))
@@ -99,6 +107,36 @@ def make_secrets(folder: pathlib.Path) -> None:
     shutil.copy(tls / "tls.crt", tls / "ca.crt")
     (folder / "tokens/tokens").write_text(f"prometheus {MONITOR_TOKEN} monitor\nsearch {'s' * 32} client\n")
     (folder / "tenants/tenants").write_text("search weight=4 max-sessions=100\n")
+
+
+def make_models(folder: pathlib.Path, name: str, group: int) -> None:
+    """A model of one layer that root and this group alone may read; folder's files as well."""
+    subprocess.run([sys.executable, str(MAKE_LAYER), str(folder / name)], check=True)
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 0, group)
+            path.chmod(0o750 if path.is_dir() else 0o640)
+
+
+def identity(security: manifest.Object) -> dict[str, Any]:
+    """Who a process of a pod is, for subprocess.Popen; only root can be another."""
+    groups = [security["fsGroup"], *security.get("supplementalGroups", [])]
+    who = {"user": security["runAsUser"], "group": security["runAsGroup"], "extra_groups": groups}
+    return who if os.geteuid() == 0 else {}
+
+
+def statuses_until_ready(address: str, paths: list[str]) -> Iterator[list[int]]:
+    """What a server that starts answers to each path, again and again."""
+    deadline, found = time.monotonic() + READY_WITHIN_SECONDS, [0]
+    while found[-1] != 200:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{paths[-1]} answers {found[-1]} after {READY_WITHIN_SECONDS} s")
+        try:
+            found = [read(f"http://{address}{path}")[0] for path in paths]
+        except OSError:  # Nobody listens yet.
+            continue
+        yield found
+        time.sleep(0.01)
 
 
 def for_each_golden(test: Callable[..., None]) -> Callable[[GoldenTest], None]:
@@ -144,7 +182,7 @@ class GoldenTest(unittest.TestCase):
             for key in ("hostNetwork", "hostPID", "hostIPC"):
                 self.assertNotIn(key, pod)
             for volume in pod.get("volumes", []):
-                self.assertTrue({"secret", "configMap"} & set(volume), volume)
+                self.assertTrue({"secret", "configMap", "persistentVolumeClaim"} & set(volume), volume)
             for container in pod["containers"]:
                 self.assertEqual(container["securityContext"], CONTAINER, name)
 
@@ -180,6 +218,38 @@ class GoldenTest(unittest.TestCase):
                 self.assertEqual(read(f"http://{address}/metrics")[0], 401)
                 self.assertEqual(read(f"http://{address}/metrics", MONITOR_TOKEN)[0], 200)
 
+    def test_the_pods_user_reads_what_its_groups_may_read(self) -> None:
+        manifests = self.goldens["layers"]
+        (mount,) = manifests.server_container()["volumeMounts"]
+        values = manifest.yaml.safe_load((chart.HERE / "values/layers.yaml").read_text())
+        (group,) = values["layers"]["supplementalGroups"]
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder).chmod(0o755)
+            program = shutil.copy(SERVER, folder)
+            args = [arg.replace(mount["mountPath"], f"{folder}/volume") for arg in manifests.server_args()]
+            (layers,) = [arg.partition("=")[2] for arg in args if arg.startswith("--layers=")]
+            make_models(pathlib.Path(layers), "encoder", group)
+            with serving(args, program, **identity(manifests.server_pod()["securityContext"])) as address:
+                self.assertIn("\nattn_layers 1\n", read(f"http://{address}/metrics")[1])
+        self.assertTrue(mount["readOnly"])
+
+    def test_a_start_may_take_as_long_as_loading_does(self) -> None:
+        """The startup probe is answered meanwhile, and the pod gets no calls."""
+        container = self.goldens["layers"].server_container()
+        paths = [container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")]
+        address = repository.free_address()
+        with tempfile.TemporaryDirectory() as folder:
+            ZeroModel(hidden=4096, q_heads=32, kv_heads=8, head_dim=128, layers=4).write(pathlib.Path(folder) / "large")
+            command = [SERVER, f"--layers={folder}", "--layer-weights=int8", f"--http-address={address}",
+                       "--grpc-address=127.0.0.1:0"]
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={}) as server:
+                try:
+                    seen = list(statuses_until_ready(address, paths))
+                finally:
+                    server.kill()
+        self.assertEqual(seen[0], [200, 200, 503])
+        self.assertEqual({status for *alive, _ in seen for status in alive}, {200})
+
     @for_each_golden
     def test_grace_is_longer_than_all_that_ends_a_server(self, name: str, manifests: manifest.Manifests) -> None:
         pod, settings = manifests.server_pod(), effective(self.plain_args(manifests))
@@ -190,7 +260,7 @@ class GoldenTest(unittest.TestCase):
 
     @for_each_golden
     def test_readiness_is_seen_within_the_drain_delay(self, name: str, manifests: manifest.Manifests) -> None:
-        probe = manifests.server_pod()["containers"][0]["readinessProbe"]
+        probe = manifests.server_container()["readinessProbe"]
         delay = manifest.seconds(effective(self.plain_args(manifests))["drain-delay"])
         if name != "small":  # One server, for which nobody looks away.
             self.assertLessEqual(probe["periodSeconds"] * probe["failureThreshold"], delay)
@@ -200,9 +270,10 @@ class GoldenTest(unittest.TestCase):
         settings = effective(self.plain_args(manifests))
         size = {key: manifest.mebibytes(settings[key]) for key in
                 ("kv-memory", "grpc-memory", "max-queue-bytes", "max-request-bytes", "max-reply-bytes")}
-        limit = manifest.mebibytes(manifests.server_pod()["containers"][0]["resources"]["limits"]["memory"])
+        limit = manifest.mebibytes(manifests.server_container()["resources"]["limits"]["memory"])
         calls = 1.5 * size["max-queue-bytes"] + 2 * (size["max-request-bytes"] + size["max-reply-bytes"])
-        used = size["kv-memory"] + calls + size["grpc-memory"] + 512
+        layers = manifest.mebibytes(settings["max-layer-bytes"]) if settings["layers"] != "off" else 0
+        used = size["kv-memory"] + calls + size["grpc-memory"] + layers + 512
         self.assertLessEqual(used, limit)
         if name != "small":  # Whose kvMemory is given; else nothing is left unused.
             self.assertEqual(used, limit)
@@ -264,7 +335,7 @@ class GoldenTest(unittest.TestCase):
 
     @for_each_golden
     def test_probes_are_answered(self, name: str, manifests: manifest.Manifests) -> None:
-        container = manifests.server_pod()["containers"][0]
+        container = manifests.server_container()
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         settings = effective(self.plain_args(manifests))
         self.assertEqual(ports, {"grpc": int(settings["grpc-address"].rpartition(":")[2]),

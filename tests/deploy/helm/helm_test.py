@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,24 @@ REFUSED = {
     "cpus=1.5": "got string, want integer",
     "cpus=0": "minimum: got 0, want 1",
     "memory=8GB": "does not match pattern",
-    "memory=4Gi": "4096Mi less 2560Mi for calls, 2560Mi for gRPC and 512Mi leave -1536Mi",
+    "memory=4Gi": "4096Mi less 2560Mi for calls, 2560Mi for gRPC, 0Mi for layers and 512Mi leave -1536Mi",
+    "memory=8Gi,layers.claimName=x": "8192Mi for layers and 512Mi leave -5632Mi: raise memory, or lower",
+    "kvMemory=16GiB": "must be at most what memory leaves; got 16384Mi, and 16384Mi less 0Mi for layers",
+    "kvMemory=8GiB,layers.claimName=x": "8192Mi for layers and 512Mi leave 7680Mi",
+    "layers.claimName=x,layers.volume.nfs.path=/y": 'must have claimName or volume; got both, "x" and nfs',
+    "layers.volume.nfs.path=/y,layers.volume.name=z": "maxProperties: got 2, want 1",
+    "layers.load=none": "must have claimName or volume where load, path or loading",
+    "layers.path=x": "must have claimName or volume where load, path or loading",
+    "layers.loading=true": "must have claimName or volume where load, path or loading",
+    "layers.claimName=x,layers.load=none": "layers.loading: must be true where layers.load is none",
+    "layers.claimName=x,layers.load=qwen/0": "oneOf",
+    "layers.claimName=x,layers.load={qwen}": "does not match pattern",
+    "layers.claimName=x,layers.load={a/0,a/0}": "are equal",
+    "layers.claimName=x,layers.path=a/../b": "'not' failed",
+    "layers.claimName=x,layers.path=/a": "does not match pattern",
+    "layers.weights=f8": "value must be one of",
+    "settings.layers=/models": "'layers'",
+    "settings.max-layer-bytes=1GiB": "'max-layer-bytes'",
     "settings.kv-memory=1GiB": "'kv-memory'",
     "settings.drain-delay=5q": "does not match pattern",
     "settings.max-queue-bytes=1000B": "does not match pattern",
@@ -76,6 +94,15 @@ class HelmTest(unittest.TestCase):
             done = chart.helm_template(HELM, "default", "--set", values)
             self.assertNotEqual(done.returncode, 0, values)
             self.assertIn(words, done.stderr, values)
+
+    def test_models_come_from_any_volume(self) -> None:
+        source = {"image": {"reference": "models:1", "pullPolicy": "Always"}}
+        done = chart.helm_template(HELM, "default", "--set-json", f"layers.volume={json.dumps(source)}")
+        manifests = manifest.Manifests.parse(done.stdout)
+        self.assertEqual(manifests.server_pod()["volumes"], [{"name": "models", **source}], done.stderr)
+        kubernetes_validate.validate(manifests.server(), CLUSTERS[-1], strict=True)
+        path = manifests.server_container()["volumeMounts"][0]["mountPath"]
+        self.assertIn(f"--layers={path}", manifests.server_args())
 
     def test_clusters_know_every_object(self) -> None:
         for name, manifests in self.manifests.items():
@@ -134,18 +161,25 @@ class HelmTest(unittest.TestCase):
                                    str(chart.HERE / "values/autoscaled.yaml")], text=True, capture_output=True)
         self.assertEqual(done.stdout, self.rendered["autoscaled"], done.stderr)
 
-    def test_notes_name_what_is_there(self) -> None:
+    def notes(self, *more: str) -> str:
         done = subprocess.run([HELM, "install", chart.RELEASE, str(chart.CHART), "--dry-run=client", "--namespace",
-                               chart.NAMESPACE], text=True, capture_output=True)
+                               chart.NAMESPACE, *more], text=True, capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        notes = done.stdout.split("NOTES:")[1]
+        return done.stdout.split("NOTES:")[1]
+
+    def test_notes_name_what_is_there(self) -> None:
+        notes = self.notes()
+        self.assertNotIn("layer", notes)
+        with_layers = self.notes("--values", str(chart.HERE / "values/layers.yaml"))
+        self.assertIn("up to 4096 MiB for weights of layers", with_layers)
+        self.assertIn("Whoever may call may load layers", with_layers)
         for words in ("attn-attnserve.inference:8001", "10752 MiB", "has 45 s: 5 before"):
             self.assertIn(words, notes)
 
 
 class OtherSchemasTest(unittest.TestCase):
 
-    def test_the_compose_file_is_one(self) -> None:
+    def test_the_compose_files_are_such(self) -> None:
         # The library knows no YAML merges, which the specification allows: merged here.
         file = yaml.safe_load((chart.ROOT / "deploy/compose.yaml").read_text())
         read = compose_spec.PyCompose.from_yaml(yaml.safe_dump(file))
@@ -153,6 +187,9 @@ class OtherSchemasTest(unittest.TestCase):
         file["services"]["attnserve"]["stop_grace_perod"] = "1s"
         with self.assertRaises(ValueError):
             compose_spec.PyCompose.from_yaml(yaml.safe_dump(file))
+        # Nor variables.
+        layers = re.sub(r"\$\{MODELS:[^}]*\}", "/models", (chart.ROOT / "deploy/compose.layers.yaml").read_text())
+        self.assertEqual(set(compose_spec.PyCompose.from_yaml(layers).service_names()), {"attnserve"})
 
     def test_bills_of_materials_are_valid(self) -> None:
         found = sorted(BUILD.glob("tools/image/*.spdx.json"))

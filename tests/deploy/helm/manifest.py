@@ -39,8 +39,11 @@ class Manifests:
     def server_pod(self) -> Object:
         return self.server()["spec"]["template"]["spec"]
 
+    def server_container(self) -> Object:
+        return self.server_pod()["containers"][0]
+
     def server_args(self) -> list[str]:
-        return self.server_pod()["containers"][0]["args"]
+        return self.server_container()["args"]
 
 
 def selectors(each: Object) -> list[dict[str, str]]:

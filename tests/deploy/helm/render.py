@@ -4,7 +4,7 @@
   render.py [--helm PROGRAM] [--write]
 
 To be run with --write after each change of the chart; `git diff` then shows what it
-changes in a cluster. `tests/interop/install` brings a helm.
+changes in a cluster. ./install brings a helm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 
 import chart
 
-DEFAULT_HELM = chart.ROOT / "build/interop-venv/bin/helm"
+DEFAULT_HELM = chart.ROOT / "build/deploy-tools/bin/helm"
 
 
 def write(helm: str) -> None:

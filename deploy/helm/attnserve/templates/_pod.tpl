@@ -53,6 +53,7 @@ limits:
 {{- if .Values.tenants.secretName }}
 - --tenants=/etc/attnserve/tenants/{{ .Values.tenants.key }}
 {{- end }}
+{{- include "attnserve.layerArgs" . }}
 {{- end }}
 
 {{- /* Whole secrets as folders, not single files of them: those would never change. */ -}}

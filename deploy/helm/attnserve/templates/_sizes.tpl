@@ -48,19 +48,35 @@
 {{- end -}}
 {{- end }}
 
-{{- /* Memory for sessions in MiB: what is left of the limit beside the tensors of
-       calls, the messages that gRPC holds, and 512 MiB for the program, its scratch
-       and its connections. */ -}}
-{{- define "attnserve.kvMebibytes" -}}
-{{- if .Values.kvMemory -}}
-{{ include "attnserve.mebibytes" .Values.kvMemory }}
+{{- /* What weights of layers take at most, in MiB: 0 without layers. */ -}}
+{{- define "attnserve.layerMebibytes" -}}
+{{- if include "attnserve.hasLayers" . -}}
+{{ include "attnserve.mebibytes" .Values.layers.maxBytes }}
 {{- else -}}
+0
+{{- end -}}
+{{- end }}
+
+{{- /* Memory for sessions in MiB: what is left of the limit beside the tensors of
+       calls, the messages that gRPC holds, the weights of layers, and 512 MiB for the
+       program, its scratch and its connections. Where kvMemory is given, calls may
+       have less: they fill their share only now and then, sessions and weights stay. */ -}}
+{{- define "attnserve.kvMebibytes" -}}
 {{- $memory := include "attnserve.mebibytes" .Values.memory | int64 -}}
+{{- $layers := include "attnserve.layerMebibytes" . | int64 -}}
+{{- if .Values.kvMemory -}}
+{{- $kv := include "attnserve.mebibytes" .Values.kvMemory | int64 -}}
+{{- $left := sub $memory (add $layers 512) -}}
+{{- if gt $kv $left -}}
+{{ fail (printf "kvMemory: must be at most what memory leaves; got %dMi, and %dMi less %dMi for layers and 512Mi leave %dMi: raise memory, or lower kvMemory or layers.maxBytes" $kv $memory $layers $left) }}
+{{- end -}}
+{{ $kv }}
+{{- else -}}
 {{- $calls := include "attnserve.callMebibytes" . | int64 -}}
 {{- $grpc := include "attnserve.grpcMebibytes" . | int64 -}}
-{{- $left := sub $memory (add $calls $grpc 512) -}}
+{{- $left := sub $memory (add $calls $grpc $layers 512) -}}
 {{- if lt $left 64 -}}
-{{ fail (printf "memory: must leave 64Mi for sessions; %dMi less %dMi for calls, %dMi for gRPC and 512Mi leave %dMi: raise memory, or lower settings.max-queue-bytes, max-request-bytes and max-reply-bytes" $memory $calls $grpc $left) }}
+{{ fail (printf "memory: must leave 64Mi for sessions; %dMi less %dMi for calls, %dMi for gRPC, %dMi for layers and 512Mi leave %dMi: raise memory, or lower settings.max-queue-bytes, max-request-bytes and max-reply-bytes, or layers.maxBytes" $memory $calls $grpc $layers $left) }}
 {{- end -}}
 {{ $left }}
 {{- end -}}
