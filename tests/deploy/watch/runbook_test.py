@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Every alert has its section in the runbook, every section its alert, and the series
-and commands that the runbook names exist.
+"""Every alert has its section in the runbook, every section its alert or its place among
+SITUATIONS, and the series and commands that the runbook names exist.
 
   runbook_test.py ATTNCTL
 """
@@ -16,6 +16,10 @@ import rule_files
 import repository  # isort: skip  (of tests/tools, which rule_files finds)
 
 PARTS = ("Means", "Confirm", "Do")
+# Sections of what no alert tells.
+SITUATIONS = {"A layer does not load"}
+# Commands of attnctl that have some of their own.
+GROUPS = ("session", "layer")
 
 
 def sections(text: str) -> dict[str, str]:
@@ -32,7 +36,7 @@ def section_problems(name: str, text: str) -> list[str]:
 
 def link_problems(text: str, names: set[str]) -> list[str]:
     """Links within the page that lead nowhere."""
-    anchors = {name.lower() for name in names}
+    anchors = {name.lower().replace(" ", "-") for name in names}
     return [f"#{anchor} leads nowhere" for anchor in re.findall(r"\]\(#([^)]+)\)", text) if anchor not in anchors]
 
 
@@ -45,8 +49,8 @@ def commands_of(attnctl: str, *path: str) -> set[str]:
 
 def command_problems(attnctl: str, text: str) -> list[str]:
     """attnctl commands that it does not have."""
-    known = commands_of(attnctl) | commands_of(attnctl, "session")
-    named = set(re.findall(r"`?attnctl ((?:session )?[a-z]+)", text.replace("`attnctl` stands", "")))
+    known = commands_of(attnctl).union(*(commands_of(attnctl, group) for group in GROUPS))
+    named = set(re.findall(rf"`?attnctl ((?:(?:{'|'.join(GROUPS)}) )?[a-z]+)", text.replace("`attnctl` stands", "")))
     return [f"attnctl {name}: no such command" for name in sorted(named - known)]
 
 
@@ -55,8 +59,8 @@ def main() -> int:
     text = rule_files.RUNBOOK.read_text()
     found = sections(text)
     alerts = {alert.name for alert in rule_files.load("alerts.yaml")}
-    problems = [f"{name}: no section" for name in sorted(alerts - found.keys())]
-    problems += [f"{name}: no such alert" for name in sorted(found.keys() - alerts)]
+    problems = [f"{name}: no section" for name in sorted((alerts | SITUATIONS) - found.keys())]
+    problems += [f"{name}: no such alert" for name in sorted(found.keys() - alerts - SITUATIONS)]
     for name, section in found.items():
         problems += section_problems(name, section)
     problems += link_problems(text, set(found)) + command_problems(sys.argv[1], text)
