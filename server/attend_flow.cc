@@ -23,21 +23,12 @@ absl::Status CheckReply(const RequestFlow& flow, const DecodedRequest& decoded,
   return flow.TakeReply(plan.reply_bytes());
 }
 
-absl::StatusOr<SessionPtr> SessionOf(const RequestFlow& flow,
-                                     const SessionTarget& target) {
-  SessionStore& sessions = flow.context().sessions;
-  Tenant& tenant = flow.arrival().tenant;
-  return target.start.has_value()
-             ? sessions.Build(tenant, target.session_id, *target.start)
-             : sessions.Use(tenant, target.session_id);
-}
-
 absl::StatusOr<Prepared> PrepareOnSession(const RequestFlow& flow,
                                           const FragmentedBytes& bytes,
                                           const DecodedRequest& decoded) {
   const AttendContext& context = flow.context();
   const SessionTarget& target = *decoded.session;
-  ATTN_ASSIGN_OR_RETURN(const SessionPtr session, SessionOf(flow, target));
+  ATTN_ASSIGN_OR_RETURN(const SessionPtr session, flow.SessionOf(target));
   const TaskRequest request{
       .limits = context.limits,
       .options = flow.Options(decoded.priority, decoded.timeout),

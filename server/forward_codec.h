@@ -31,6 +31,7 @@ struct DecodedForward {
   Priority priority = Priority::kUnspecified;
   // As DecodedRequest's.
   Duration timeout{};
+  // A session that it starts has the layer's heads and dims, whatever is here.
   std::optional<SessionTarget> session;
   ForwardPlaces places;
 };

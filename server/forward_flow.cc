@@ -12,8 +12,40 @@ namespace {
 // What Prepare made of a request.
 struct Prepared {
   ForwardJobPtr job;
-  SessionPtr session;  // Null: none.
+  // Null: none.
+  SessionPtr session = {};
+  // Deleted with an answer that is OK, and with one that is not.
+  SessionPtr ending_session = {};
+  SessionPtr begun_session = {};
 };
+
+absl::StatusOr<SessionPtr> SessionOf(const RequestFlow& flow,
+                                     const AttentionLayer& layer,
+                                     SessionTarget target) {
+  if (target.start.has_value()) {
+    target.start->num_kv_heads = layer.num_kv_heads;
+    target.start->head_dim = target.start->value_head_dim = layer.head_dim;
+  }
+  return flow.SessionOf(target);
+}
+
+// A new session takes the place of a living one. What it could not append is
+// refused before: pages are taken, and given back until the request's turn.
+absl::Status Begin(const RequestFlow& flow, const DecodedForward& decoded,
+                   const SessionPtr& session) {
+  const SessionTarget& target = *decoded.session;
+  const ForwardSpec& spec = decoded.spec;
+  const TensorSpec& tokens =
+      spec.context.is_present ? spec.context : spec.hidden;
+  {
+    const Session::LayerGuard layer = session->Lock(target.layer);
+    ATTN_RETURN_IF_ERROR(layer
+                             ->BeginAppend({.num_tokens = tokens.dims[1]},
+                                           target.expected_length)
+                             .status());
+  }
+  return flow.context().sessions.Replace(session);
+}
 
 absl::StatusOr<Prepared> Prepare(const RequestFlow& flow, LayerStore& layers,
                                  const FragmentedBytes& bytes,
@@ -31,9 +63,8 @@ absl::StatusOr<Prepared> Prepare(const RequestFlow& flow, LayerStore& layers,
   ATTN_ASSIGN_OR_RETURN(request.layer, layers.Find(decoded.layer));
   if (decoded.session.has_value()) {
     const SessionTarget& target = *decoded.session;
-    ATTN_ASSIGN_OR_RETURN(
-        request.session,
-        context.sessions.Use(flow.arrival().tenant, target.session_id));
+    ATTN_ASSIGN_OR_RETURN(request.session,
+                          SessionOf(flow, *request.layer, target));
     request.session_layer = target.layer;
     request.expected_length = target.expected_length;
     request.append = HashForward(bytes, decoded);
@@ -41,7 +72,14 @@ absl::StatusOr<Prepared> Prepare(const RequestFlow& flow, LayerStore& layers,
   const SessionPtr session = request.session;
   ATTN_ASSIGN_OR_RETURN(ForwardJobPtr job,
                         PrepareForward(context.engine, std::move(request)));
-  return Prepared{.job = std::move(job), .session = session};
+  Prepared prepared{.job = std::move(job), .session = session};
+  if (session == nullptr) return prepared;
+  if (decoded.session->ends) prepared.ending_session = session;
+  if (decoded.session->start.has_value()) {
+    ATTN_RETURN_IF_ERROR(Begin(flow, decoded, session));
+    prepared.begun_session = session;
+  }
+  return prepared;
 }
 
 }  // namespace
@@ -74,12 +112,18 @@ void RunReceived(RequestFlow& flow, LayerStore& layers,
   ForwardSubmission submission{
       .job = prepared->job,
       .done = [self, done = std::move(done),
+               ending = std::move(prepared->ending_session),
+               begun = std::move(prepared->begun_session),
                outcome = ForwardOutcome{
                    .request_id = std::move(decoded.request_id),
                    .job = prepared->job,
                    .receive_time = receive_time}](ForwardJob&) mutable {
         outcome.status = outcome.job->status();
         self->Ended(outcome.status);
+        if (const SessionPtr& gone = outcome.status.ok() ? ending : begun;
+            gone != nullptr) {
+          self->context().sessions.End(gone);
+        }
         outcome.total_time = self->age();
         done(std::move(outcome));
       }};

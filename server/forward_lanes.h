@@ -1,9 +1,8 @@
-// The jobs of one message on their way into the engine: those on one session
-// form a lane and are submitted one after another, each when the one before is
-// done; those at the front, and those without a session, together.
+// The jobs of a batch or of a stream on their way into the engine: those on one
+// session form a lane and are submitted one after another, each when the one
+// before is done; those at the front, and those without a session, together.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -16,22 +15,25 @@ namespace attn {
 // Thread-compatible; it may go as soon as Submit has returned.
 class ForwardLanes {
  public:
+  ForwardLanes();
+
   // `session`: null, or the lane.
   void Add(std::shared_ptr<RequestFlow> flow, const SessionPtr& session,
            ForwardSubmission submission);
 
-  // Once, after the last Add.
+  // After the last Add of a message. What is behind others follows by itself.
   void Submit();
 
  private:
-  class Lane;
   struct Entry {
     std::shared_ptr<RequestFlow> flow;
     ForwardSubmission submission;
   };
+  class Queues;
 
   std::vector<Entry> front_;
-  std::map<const Session*, std::shared_ptr<Lane>> lanes_;
+  // Shared with the callbacks of what is under way.
+  const std::shared_ptr<Queues> queues_;
 };
 
 }  // namespace attn

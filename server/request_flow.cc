@@ -62,6 +62,14 @@ absl::Status RequestFlow::TakeReply(int64_t bytes) const {
   return arrival_.budget->Take(bytes);
 }
 
+absl::StatusOr<SessionPtr> RequestFlow::SessionOf(
+    const SessionTarget& target) const {
+  return target.start.has_value()
+             ? context_.sessions.Build(arrival_.tenant, target.session_id,
+                                       *target.start)
+             : context_.sessions.Use(arrival_.tenant, target.session_id);
+}
+
 void RequestFlow::RecordRefusal(const absl::Status& status) const {
   attn::RecordRefusal(context_, status, arrival_.trace_id);
 }

@@ -17,6 +17,7 @@
 #include "server/failure_log.h"
 #include "server/prometheus_metrics.h"
 #include "server/shared_memory.h"
+#include "server/wire_codec.h"
 
 namespace attn {
 
@@ -85,6 +86,9 @@ class RequestFlow : public std::enable_shared_from_this<RequestFlow> {
   // `timeout`: from arrival, beside the call's deadline; 0: none.
   SubmitOptions Options(Priority priority, Duration timeout) const;
   absl::Status TakeReply(int64_t bytes) const;
+  // The tenant's session that lives, or one that the target starts, which
+  // nobody finds until SessionStore::Replace. Errors: Use's, or Build's.
+  absl::StatusOr<SessionPtr> SessionOf(const SessionTarget& target) const;
   void RecordRefusal(const absl::Status& status) const;
 
   // The request was given to the engine, where it is cancelled from now on; at
