@@ -67,7 +67,8 @@ void CheckLayer(const LayerStore& layers, DecodedInfer& decoded) {
 }  // namespace
 
 void RunInfer(const InferenceContext& context, const FragmentedBytes& message,
-              TimePoint received, RequestFlow& flow, InferDone done) {
+              TimePoint received, RequestFlow& flow, InferDone done,
+              ForwardLanes* lanes) {
   const TimePoint start = context.attend.clock.Now();
   DecodedInfer decoded = DecodeInfer(message);
   if (decoded.reply.model != InferModel::kLayer) {
@@ -81,7 +82,7 @@ void RunInfer(const InferenceContext& context, const FragmentedBytes& message,
               {.bytes = decoded.bytes,
                .decoded = std::move(decoded.forward),
                .start = start},
-              conclusion);
+              conclusion, lanes);
 }
 
 }  // namespace attn

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "core/layer/layer_store.h"
+#include "server/forward_lanes.h"
 #include "server/inference/infer_response.h"
 #include "server/inference/model_description.h"
 #include "server/inference/model_statistics.h"
@@ -29,8 +30,10 @@ struct InferenceContext {
 using InferDone = std::function<void(InferOutcome)>;
 
 // Runs the ModelInferRequest in `message`, which came at `received` and whose
-// tensors are copied before this returns.
+// tensors are copied before this returns. With `lanes` a layer's request is
+// submitted by them, in the order of its sequence; null: at once.
 void RunInfer(const InferenceContext& context, const FragmentedBytes& message,
-              TimePoint received, RequestFlow& flow, InferDone done);
+              TimePoint received, RequestFlow& flow, InferDone done,
+              ForwardLanes* lanes = nullptr);
 
 }  // namespace attn

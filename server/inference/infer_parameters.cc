@@ -246,7 +246,14 @@ absl::Status ReadWindow(const Target& to) {
 }
 
 // Where a parameter means something.
-enum class Scope { kAnywhere, kAttention, kSequence, kSequenceStart, kLayer };
+enum class Scope {
+  kAnywhere,
+  kAttention,
+  kSequence,
+  kSequenceStep,   // Where a sequence is named.
+  kSequenceStart,  // Where it begins.
+  kLayer
+};
 
 // A layer has its options from its model.
 bool IsIn(Scope scope, InferModel model) {
@@ -256,8 +263,9 @@ bool IsIn(Scope scope, InferModel model) {
     case Scope::kAttention:
       return model != InferModel::kLayer;
     case Scope::kSequence:
+    case Scope::kSequenceStep:
     case Scope::kSequenceStart:
-      return model == InferModel::kAttentionKv;
+      return model != InferModel::kAttention;
     case Scope::kLayer:
       return model == InferModel::kLayer;
   }
@@ -299,8 +307,8 @@ constexpr Parameter kParameters[] = {
     {"sequence_id", Scope::kSequence, ReadSequenceId},
     {"sequence_start", Scope::kSequence, ReadSequenceStart},
     {"sequence_end", Scope::kSequence, ReadSequenceEnd},
-    {"layer", Scope::kSequence, ReadLayer},
-    {"expected_length", Scope::kSequence, ReadExpectedLength},
+    {"layer", Scope::kSequenceStep, ReadLayer},
+    {"expected_length", Scope::kSequenceStep, ReadExpectedLength},
     {"num_layers", Scope::kSequenceStart, ReadNumLayers},
     {"kv_dtype", Scope::kSequenceStart, ReadKvDtype},
     {"max_length", Scope::kSequenceStart, ReadMaxLength},
@@ -330,6 +338,17 @@ absl::Status ReadParameter(const Target& to, InferModel model) {
   return parameter->read(to);
 }
 
+// The parameter that `scope` needs beside its own; "" where that is there.
+std::string_view MissingBeside(Scope scope, const InferOptions& options) {
+  if (scope == Scope::kSequenceStep && !options.has_sequence()) {
+    return "sequence_id";
+  }
+  if (scope == Scope::kSequenceStart && !options.starts_sequence) {
+    return "sequence_start";
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::Status ReadParameters(const inference::ModelInferRequest& request,
@@ -344,11 +363,12 @@ absl::Status ReadParameters(const inference::ModelInferRequest& request,
     ATTN_RETURN_IF_ERROR(
         ReadParameter({name, *value, decoded, options}, model));
   }
-  if (options.starts_sequence) return absl::OkStatus();
   for (const auto& [name, value] : parameters) {
-    if (Find(name)->scope == Scope::kSequenceStart) {
-      return InvalidParameter(name, "must come with sequence_start",
-                              Shown(*value));
+    const std::string_view missing = MissingBeside(Find(name)->scope, options);
+    if (!missing.empty()) {
+      return InvalidParameter(
+          name, absl::StrCat("must come with ", std::string(missing)),
+          Shown(*value));
     }
   }
   return absl::OkStatus();

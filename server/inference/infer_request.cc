@@ -151,8 +151,8 @@ absl::Status ReadOutputs(const Wire& wire, const InferOptions& options,
   return absl::OkStatus();
 }
 
-// What a session must be that shall hold the request's keys and values.
-absl::StatusOr<KvSpec> SessionSpecOf(const RequestSpec& spec, KvSpec session) {
+// Heads and dims of a session that shall hold the request's keys and values.
+absl::Status ReadHeads(const RequestSpec& spec, KvSpec& session) {
   ATTN_RETURN_IF_ERROR(CheckTensor("key", spec.key));
   ATTN_RETURN_IF_ERROR(CheckTensor("value", spec.value));
   ATTN_ASSIGN_OR_RETURN(const HeadsShape key,
@@ -161,25 +161,49 @@ absl::StatusOr<KvSpec> SessionSpecOf(const RequestSpec& spec, KvSpec session) {
   ATTN_ASSIGN_OR_RETURN(const HeadsShape value,
                         ReadShape("value", "num_kv_heads", spec.value,
                                   spec.layout, spec.num_kv_heads));
-  if (session.num_layers == 0) session.num_layers = 1;
   session.num_kv_heads = key.num_heads;
   session.head_dim = key.dim;
   session.value_head_dim = value.dim;
-  return session;
+  return absl::OkStatus();
 }
 
-absl::Status ReadSequence(InferOptions& options, DecodedRequest& request) {
-  if (options.sequence.session_id.empty() ||
-      options.sequence.session_id == "0") {
-    return InvalidParameter(
-        "sequence_id", "must name a sequence with model attention_kv",
-        options.sequence.session_id.empty() ? "nothing" : "0");
+// A request that names no sequence.
+absl::Status CheckStateless(const InferOptions& options, InferModel model) {
+  std::string_view with;
+  if (model == InferModel::kAttentionKv) {
+    with = "model attention_kv";
+  } else if (options.starts_sequence) {
+    with = "sequence_start";
+  } else if (options.sequence.ends) {
+    with = "sequence_end";
+  } else {
+    return absl::OkStatus();
   }
+  const std::string& id = options.sequence.session_id;
+  return InvalidParameter(
+      "sequence_id",
+      absl::StrCat("must name a sequence with ", std::string(with)),
+      id.empty() ? "nothing" : id);
+}
+
+// The session that a request begins. A layer has heads and dims of its own.
+absl::Status ReadStart(const InferOptions& options, const DecodedInfer& decoded,
+                       SessionTarget& sequence) {
+  KvSpec& session = sequence.start.emplace(options.session);
+  if (session.num_layers == 0) session.num_layers = 1;
+  if (decoded.reply.model == InferModel::kLayer) return absl::OkStatus();
+  return ReadHeads(decoded.request.spec, session);
+}
+
+absl::Status ReadSequence(const InferOptions& options, DecodedInfer& decoded) {
+  const InferModel model = decoded.reply.model;
+  if (!options.has_sequence()) return CheckStateless(options, model);
+  SessionTarget sequence = options.sequence;
   if (options.starts_sequence) {
-    ATTN_ASSIGN_OR_RETURN(options.sequence.start,
-                          SessionSpecOf(request.spec, options.session));
+    ATTN_RETURN_IF_ERROR(ReadStart(options, decoded, sequence));
   }
-  request.session = std::move(options.sequence);
+  (model == InferModel::kLayer ? decoded.forward.session
+                               : decoded.request.session) = std::move(sequence);
   return absl::OkStatus();
 }
 
@@ -218,9 +242,7 @@ absl::Status Decode(const FragmentedBytes& message, DecodedInfer& decoded) {
   ATTN_RETURN_IF_ERROR(ReadParameters(small, *model, decoded.request, options));
   ATTN_RETURN_IF_ERROR(splitter.inputs().Finish(decoded));
   ATTN_RETURN_IF_ERROR(ReadOutputs(small, options, decoded));
-  if (*model == InferModel::kAttentionKv) {
-    return ReadSequence(options, decoded.request);
-  }
+  ATTN_RETURN_IF_ERROR(ReadSequence(options, decoded));
   if (*model == InferModel::kLayer) CompleteForward(options, decoded);
   return absl::OkStatus();
 }

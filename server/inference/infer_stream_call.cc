@@ -33,11 +33,14 @@ void InferStreamCall::RunMessage(FragmentedBytes& bytes, uint64_t id,
     return Conclude(id, {.status = status,
                          .request_id = DecodeInfer(bytes).request.request_id});
   }
-  RunInfer(inference_, bytes, context_.clock.Now(), flow,
-           [this, id](InferOutcome outcome) {
-             trace_.Observe(outcome.times);
-             Conclude(id, std::move(outcome));
-           });
+  RunInfer(
+      inference_, bytes, context_.clock.Now(), flow,
+      [this, id](InferOutcome outcome) {
+        trace_.Observe(outcome.times);
+        Conclude(id, std::move(outcome));
+      },
+      &lanes_);
+  lanes_.Submit();
 }
 
 void InferStreamCall::Conclude(uint64_t id, InferOutcome outcome) {

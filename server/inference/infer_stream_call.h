@@ -1,6 +1,6 @@
-// The reactor of ModelStreamInfer: requests are computed as they come and
-// answered in their order, which clients of the protocol count on. Owns itself
-// until gRPC's OnDone.
+// The reactor of ModelStreamInfer: requests are computed as they come, those of
+// a layer on one session one after another, and answered in their order, which
+// clients of the protocol count on. Owns itself until gRPC's OnDone.
 #pragma once
 
 #include "server/inference/infer_flow.h"
@@ -22,6 +22,7 @@ class InferStreamCall final : public StreamCall {
   // The client's wish, `triton_grpc_error: true`: the first failure is the
   // stream's status.
   const bool ends_at_first_error_;
+  ForwardLanes lanes_;
 };
 
 }  // namespace attn

@@ -81,13 +81,14 @@ InferResponse InferenceFixture::MustInfer(const InferRequest& request) {
   return response;
 }
 
-InferenceFixture::StreamEnd InferenceFixture::Stream(
-    const std::vector<InferRequest>& requests, bool wants_status) {
+StreamEnd StreamAll(inference::GRPCInferenceService::Stub& stub,
+                    const std::vector<InferRequest>& requests,
+                    bool wants_status) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::minutes(1));
   if (wants_status) context.AddMetadata("triton_grpc_error", "true");
-  const auto stream = stub_->ModelStreamInfer(&context);
+  const auto stream = stub.ModelStreamInfer(&context);
   for (const InferRequest& request : requests) {
     if (!stream->Write(request)) break;
   }

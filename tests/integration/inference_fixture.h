@@ -17,6 +17,16 @@ using InferRequest = inference::ModelInferRequest;
 using InferResponse = inference::ModelInferResponse;
 using StreamResponse = inference::ModelStreamInferResponse;
 
+// What became of a stream.
+struct StreamEnd {
+  std::vector<StreamResponse> responses;
+  grpc::Status status;
+};
+// Writes all requests, then reads all responses.
+StreamEnd StreamAll(inference::GRPCInferenceService::Stub& stub,
+                    const std::vector<InferRequest>& requests,
+                    bool wants_status = false);
+
 class InferenceFixture : public testing::Test {
  protected:
   explicit InferenceFixture(const std::vector<std::string>& flags = {});
@@ -26,13 +36,10 @@ class InferenceFixture : public testing::Test {
   // Its response; an empty one and a failed test where it is refused.
   InferResponse MustInfer(const InferRequest& request);
 
-  struct StreamEnd {
-    std::vector<StreamResponse> responses;
-    grpc::Status status;
-  };
-  // Writes all requests, then reads all responses.
   StreamEnd Stream(const std::vector<InferRequest>& requests,
-                   bool wants_status = false);
+                   bool wants_status = false) {
+    return StreamAll(*stub_, requests, wants_status);
+  }
 
   inference::ModelStatistics Statistics(const std::string& model);
 

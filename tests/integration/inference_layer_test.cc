@@ -1,15 +1,11 @@
 // Layers as models of the Open Inference Protocol: the same bytes as
 // LayerService's, and models that come and go with the layers.
 #include <chrono>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
-#include "tests/integration/inference_fixture.h"
-#include "tests/integration/layer_fixture.h"
+#include "tests/integration/inference_layer_fixture.h"
 
 namespace attn::test {
 namespace {
@@ -17,51 +13,13 @@ namespace {
 using grpc::StatusCode;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using Stub = inference::GRPCInferenceService::Stub;
 
 constexpr char kModel[] = "layer:llama/0";
 
-void AddTensor(const std::string& name, const v1::Tensor& tensor,
-               InferRequest& request) {
-  auto& input = *request.add_inputs();
-  input.set_name(name);
-  input.set_datatype(tensor.dtype() == v1::DATA_TYPE_BOOL ? "BOOL" : "FP32");
-  *input.mutable_shape() = tensor.shape();
-  request.add_raw_input_contents(tensor.data());
-}
-
-// The tensors of `forward`; its options are left to the test.
-InferRequest ToInfer(const v1::ForwardRequest& forward) {
-  InferRequest request;
-  request.set_model_name("layer:" + forward.layer());
-  AddTensor("hidden", forward.hidden(), request);
-  if (forward.has_context()) AddTensor("context", forward.context(), request);
-  if (forward.has_attn_mask()) {
-    AddTensor("attn_mask", forward.attn_mask(), request);
-  }
-  return request;
-}
-
-class InferenceLayerTest : public testing::Test {
+class InferenceLayerTest : public InferenceLayerFixture {
  protected:
-  InferenceLayerTest() {
-    server_.Start({"--layer-loading"});
-    stub_ = inference::GRPCInferenceService::NewStub(grpc::CreateChannel(
-        server_.process().grpc_address(), grpc::InsecureChannelCredentials()));
-  }
+  InferenceLayerTest() : InferenceLayerFixture({"--layer-loading"}) {}
 
-  template <typename Request, typename Response>
-  using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&,
-                                        Response*);
-
-  template <typename Request, typename Response>
-  grpc::Status Call(Method<Request, Response> method, const Request& request,
-                    Response& response) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::chrono::minutes(1));
-    return ((*stub_).*method)(&context, request, &response);
-  }
   // The response about model `name`, whose answer must be OK.
   template <typename Request, typename Response>
   Response About(Method<Request, Response> method, const std::string& name) {
@@ -73,22 +31,6 @@ class InferenceLayerTest : public testing::Test {
     return response;
   }
 
-  InferResponse MustInfer(const InferRequest& request) {
-    InferResponse response;
-    const grpc::Status status = Call(&Stub::ModelInfer, request, response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
-  }
-  grpc::Status Refusal(const InferRequest& request) {
-    InferResponse response;
-    return Call(&Stub::ModelInfer, request, response);
-  }
-  v1::ForwardResponse MustForward(const v1::ForwardRequest& request) {
-    const auto response = server_.Forward(request);
-    EXPECT_TRUE(response.ok()) << response.status();
-    return response.ok() ? *response : v1::ForwardResponse();
-  }
-
   std::vector<std::string> Index() {
     inference::RepositoryIndexRequest request;
     request.set_ready(true);
@@ -98,9 +40,6 @@ class InferenceLayerTest : public testing::Test {
     for (const auto& model : response.models()) names.push_back(model.name());
     return names;
   }
-
-  LayerServer server_;
-  std::unique_ptr<Stub> stub_;
 };
 
 TEST_F(InferenceLayerTest, AnswersTheBytesOfForward) {

@@ -124,8 +124,7 @@ TEST(InferLayerTest, ParametersBelongToTheirModels) {
        {"scale", "softcap", "left_window", "right_window", "alibi_slopes",
         "sinks", "layout", "num_q_heads", "num_kv_heads", "rope_base",
         "rope_rotary_dim", "rope_interleaved", "rope_scaling_factor",
-        "rope_positions", "rope_key_positions", "sequence_id", "sequence_start",
-        "layer", "num_layers"}) {
+        "rope_positions", "rope_key_positions"}) {
     ModelInferRequest request = LayerRequest();
     Set(name, "1", request);
     EXPECT_EQ(RefusalOf(request), "parameters." + std::string(name) +
@@ -138,6 +137,78 @@ TEST(InferLayerTest, ParametersBelongToTheirModels) {
     EXPECT_THAT(RefusalOf(request), HasSubstr("parameters.positions must be "
                                               "absent with model attention"));
   }
+}
+
+TEST(InferLayerTest, ASequenceIsForwardsSession) {
+  ModelInferRequest request = LayerRequest();
+  Set("sequence_id", "chat", request);
+  Set("sequence_end", "true", request);
+  Set("layer", "3", request);
+  Set("expected_length", "9", request);
+  const InferMessage message(request);
+  const DecodedInfer decoded = message.Decode();
+  ASSERT_TRUE(decoded.forward.status.ok()) << decoded.forward.status;
+  EXPECT_FALSE(decoded.request.session.has_value());
+  ASSERT_TRUE(decoded.forward.session.has_value());
+  const SessionTarget& session = *decoded.forward.session;
+  EXPECT_EQ(session.session_id, "chat");
+  EXPECT_EQ(session.layer, 3);
+  EXPECT_EQ(session.expected_length, 9);
+  EXPECT_TRUE(session.ends);
+  EXPECT_FALSE(session.start.has_value());
+}
+
+TEST(InferLayerTest, AStartLeavesHeadsAndDimsToTheLayer) {
+  ModelInferRequest request = LayerRequest();
+  Set("sequence_id", "5", request);
+  Set("sequence_start", "true", request);
+  const InferMessage plain(request);
+  EXPECT_EQ(plain.Decode().forward.session->start, KvSpec{.num_layers = 1});
+  Set("num_layers", "4", request);
+  Set("kv_dtype", "int8", request);
+  Set("max_length", "1000", request);
+  Set("window", "64", request);
+  const InferMessage message(request);
+  EXPECT_EQ(message.Decode().forward.session->start,
+            (KvSpec{.num_layers = 4,
+                    .kv_dtype = KvDtype::kInt8,
+                    .max_length = 1000,
+                    .window = 64}));
+}
+
+TEST(InferLayerTest, WithoutASequenceThereIsNoSession) {
+  for (const char* id : {"", "0"}) {
+    ModelInferRequest request = LayerRequest();
+    Set("sequence_id", id, request);
+    Set("sequence_start", "false", request);
+    Set("sequence_end", "false", request);
+    const InferMessage message(request);
+    EXPECT_TRUE(message.Decode().forward.status.ok());
+    EXPECT_FALSE(message.Decode().forward.session.has_value());
+  }
+}
+
+TEST(InferLayerTest, WhatIsSaidOfASequenceNeedsOne) {
+  for (const char* name : {"sequence_start", "sequence_end"}) {
+    ModelInferRequest request = LayerRequest();
+    Set(name, "true", request);
+    EXPECT_EQ(RefusalOf(request),
+              "parameters.sequence_id must name a sequence with " +
+                  std::string(name) + "; got nothing");
+    Set("sequence_id", "0", request);
+    EXPECT_THAT(RefusalOf(request), HasSubstr("; got 0"));
+  }
+  for (const char* name : {"layer", "expected_length"}) {
+    ModelInferRequest request = LayerRequest();
+    Set(name, "1", request);
+    EXPECT_EQ(RefusalOf(request), "parameters." + std::string(name) +
+                                      " must come with sequence_id; got 1");
+  }
+  ModelInferRequest request = LayerRequest();
+  Set("sequence_id", "5", request);
+  Set("num_layers", "2", request);
+  EXPECT_EQ(RefusalOf(request),
+            "parameters.num_layers must come with sequence_start; got 2");
 }
 
 TEST(InferLayerTest, VersionsOtherThanOneAreNotFound) {
