@@ -1,20 +1,15 @@
 #include "core/checkpoint/json_text.h"
 
+#include "core/base/bounded_json.h"
+
 namespace attn {
 
 using Json = nlohmann::json;
 
 absl::StatusOr<Json> ParseJsonObject(std::string_view text) {
-  // Beyond any, and no danger to a value that is destroyed by recursion.
-  constexpr int kMaxDepth = 16;
-  bool is_deep = false;
-  const auto watch = [&is_deep](int depth, Json::parse_event_t, Json&) {
-    is_deep |= depth > kMaxDepth;
-    return !is_deep;
-  };
-  Json json = Json::parse(text.begin(), text.end(), watch,
-                          /*allow_exceptions=*/false);
-  if (is_deep || json.is_discarded() || !json.is_object()) {
+  constexpr int kMaxDepth = 16;  // Beyond any.
+  Json json = ParseBoundedJson(text, {.max_depth = kMaxDepth}).value;
+  if (!json.is_object()) {
     return absl::InvalidArgumentError(
         "must be a JSON object; got something else");
   }

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/bounded_json.h"
 #include "core/base/checked_math.h"
 #include "core/base/status_macros.h"
 #include "core/checkpoint/json_text.h"
@@ -49,32 +48,18 @@ absl::Status Bad(const std::string& name, std::string_view rule,
 // Refuses text that is no JSON, values too deep for a header, and an object
 // that has a name twice, of which the parser would keep the last alone.
 absl::StatusOr<Json> ParseJson(std::string_view text) {
-  std::vector<std::set<std::string>> names;
-  std::optional<std::string> twice;
-  bool is_deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    is_deep |= depth > kMaxDepth;
-    if (is_deep || twice.has_value()) return false;
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key &&
-        !names.back().insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
-    }
-    return !twice.has_value();
-  };
-  Json json = Json::parse(text.begin(), text.end(), watch,
-                          /*allow_exceptions=*/false);
-  if (twice.has_value()) {
+  BoundedJson json =
+      ParseBoundedJson(text, {.max_depth = kMaxDepth, .has_names_once = true});
+  if (json.twice.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the header must have each name once; got ",
-                     ShownJson(*twice), " twice"));
+                     ShownJson(*json.twice), " twice"));
   }
-  if (is_deep || json.is_discarded() || !json.is_object()) {
+  if (!json.value.is_object()) {
     return absl::InvalidArgumentError(
         "the header must be a JSON object of tensors; got something else");
   }
-  return json;
+  return std::move(json.value);
 }
 
 std::optional<int64_t> ElementBytesOf(std::string_view dtype) {

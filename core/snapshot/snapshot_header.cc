@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "core/base/bounded_json.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/snapshot/page_tensors.h"
@@ -125,19 +125,6 @@ std::string EncodeSize(size_t size) {
     text[i] = static_cast<char>((uint64_t{size} >> (8 * i)) & 0xff);
   }
   return text;
-}
-
-// Nothing for text that is no JSON, and for values too deep for a header.
-std::optional<Json> ParseJson(std::string_view text) {
-  bool is_deep = false;
-  const auto keep = [&is_deep](int depth, Json::parse_event_t, Json&) {
-    is_deep |= depth > kMaxDepth;
-    return !is_deep;
-  };
-  Json json = Json::parse(text.begin(), text.end(), keep,
-                          /*allow_exceptions=*/false);
-  if (is_deep || json.is_discarded()) return std::nullopt;
-  return json;
 }
 
 // Reads fields of the metadata, which are all strings, and remembers the first
@@ -307,15 +294,13 @@ absl::StatusOr<SnapshotContents> ParseHead(std::string_view head,
   if (head.substr(covered.size()) != EncodeChecksum(Checksum(covered))) {
     return Damaged("the header's checksum is wrong");
   }
-  const std::optional<Json> header = ParseJson(json);
-  if (!header.has_value() || !header->is_object()) {
-    return Damaged("the header is not the JSON of one");
-  }
-  MetadataReader metadata(*header);
+  const Json header = ParseBoundedJson(json, {.max_depth = kMaxDepth}).value;
+  if (!header.is_object()) return Damaged("the header is not the JSON of one");
+  MetadataReader metadata(header);
   ATTN_ASSIGN_OR_RETURN(SnapshotContents contents,
                         ReadContents(metadata, limits));
   const std::string difference =
-      Difference("header: ", HeaderOf(contents), *header);
+      Difference("header: ", HeaderOf(contents), header);
   if (!difference.empty()) return Damaged(difference);
   return contents;
 }
