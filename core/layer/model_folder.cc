@@ -15,9 +15,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What cannot be searched, as a volume's own lost+found, is no model; `error`
+// says why it cannot.
+bool IsModel(const fs::path& path, std::error_code& error) {
+  return fs::exists(path / "config.json", error);
+}
 bool IsModel(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(path / "config.json", ignored);
+  return IsModel(path, ignored);
 }
 
 absl::Status Bad(const fs::path& path, std::string_view why) {
@@ -79,7 +84,9 @@ absl::StatusOr<Model> FindModel(const std::string& folder,
     return Check(root.parent_path(), root);
   }
   const fs::path path = root / name;
-  if (!IsModel(root) && IsModel(path)) return Check(root, path);
+  std::error_code error;
+  if (!IsModel(root) && IsModel(path, error)) return Check(root, path);
+  if (error) return Bad(path, error.message());
   return MakeError(absl::StatusCode::kNotFound, Reason::kLayerNotFound,
                    absl::StrCat("there is no model ", std::string(name)));
 }

@@ -130,6 +130,18 @@ TEST_F(LayerStoreTest, WhatIsNotThereIsNotFound) {
               Reason::kInvalidOption);
 }
 
+// As a folder that may not be searched, but root, who may search them all.
+TEST_F(LayerStoreTest, ModelsThatCannotBeLookedIntoAreNamed) {
+  std::filesystem::create_directory(folder_.At("m"));
+  std::filesystem::create_symlink("config.json", folder_.At("m/config.json"));
+  LayerStore store(Options());
+  ExpectError(store.Load("m/0"), absl::StatusCode::kFailedPrecondition,
+              Reason::kBadCheckpoint);
+  EXPECT_THAT(std::string(store.Load("m/0").status().message()),
+              HasSubstr("/m: Too many levels of symbolic links"));
+  EXPECT_THAT(*store.Published(), testing::IsEmpty()) << "as lost+found";
+}
+
 // A link is a way out of the folder for who may write into it.
 TEST_F(LayerStoreTest, LinksOutOfTheFolderAreRefused) {
   const test::TemporaryFolder elsewhere;
