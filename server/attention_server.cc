@@ -64,7 +64,7 @@ class WiredServer final : public AttentionServer {
     failure_log_.Flush();
   }
 
-  absl::Status Listen() {
+  absl::Status Listen(const std::function<bool()>& is_wanted) {
     CapSimdIsa(config_.max_isa);
     ATTN_RETURN_IF_ERROR(MakeTenants());
     std::unique_ptr<TileGemm> gemm = MakeTileGemm(config_.max_isa);
@@ -74,7 +74,7 @@ class WiredServer final : public AttentionServer {
     MakeEngine(std::move(gemm));
     ATTN_RETURN_IF_ERROR(ListenHttp());
     // Seconds, during which probes hear that it lives and is not ready.
-    ATTN_RETURN_IF_ERROR(layers_.LoadAtStart());
+    ATTN_RETURN_IF_ERROR(layers_.LoadAtStart(is_wanted));
     ATTN_RETURN_IF_ERROR(ListenGrpc());
     is_ready_ = true;
     health_->SetServing(true);
@@ -368,9 +368,10 @@ StatuszFacts WiredServer::Facts() const {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AttentionServer>> AttentionServer::Start(
-    const ServerConfig& config, const Log& log, const Clock& clock) {
+    const ServerConfig& config, const Log& log, const Clock& clock,
+    const std::function<bool()>& is_wanted) {
   auto server = std::make_unique<WiredServer>(config, log, clock);
-  ATTN_RETURN_IF_ERROR(server->Listen());
+  ATTN_RETURN_IF_ERROR(server->Listen(is_wanted));
   return server;
 }
 

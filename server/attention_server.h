@@ -2,6 +2,7 @@
 // gRPC server on top. main makes one; integration tests make many.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,9 +18,11 @@ class AttentionServer {
  public:
   // Listens and serves. Borrows log and clock, which must outlive it.
   // INVALID_ARGUMENT for addresses that are none, UNAVAILABLE for a port that
-  // is taken, FAILED_PRECONDITION on a CPU without AVX2.
+  // is taken, FAILED_PRECONDITION on a CPU without AVX2. CANCELLED once
+  // `is_wanted` says no: it is asked before each layer that is loaded.
   static absl::StatusOr<std::unique_ptr<AttentionServer>> Start(
-      const ServerConfig& config, const Log& log, const Clock& clock);
+      const ServerConfig& config, const Log& log, const Clock& clock,
+      const std::function<bool()>& is_wanted = [] { return true; });
 
   // Ends at once what still runs.
   virtual ~AttentionServer() = default;

@@ -30,14 +30,20 @@ void LayerHost::Open(const Doorkeeper& doorkeeper,
   service_.emplace(Gate<LayerContext>(doorkeeper, *context_));
 }
 
-absl::Status LayerHost::LoadAtStart() {
+absl::Status LayerHost::LoadAtStart(const std::function<bool()>& is_wanted) {
   if (config_.layers_folder.empty()) return absl::OkStatus();
   const absl::Status loaded =
-      LoadLayers(store_, config_.load_layers, context_->attend.log,
+      LoadLayers(store_, config_.load_layers, is_wanted, context_->attend.log,
                  context_->attend.clock);
-  if (loaded.ok()) return absl::OkStatus();
-  return absl::Status(loaded.code(),
-                      absl::StrCat("layers: ", loaded.message()));
+  if (!loaded.ok()) {
+    return absl::Status(loaded.code(),
+                        absl::StrCat("layers: ", loaded.message()));
+  }
+  if (config_.load_layers == "all" && store_.List("", 1).empty()) {
+    context_->attend.log.Warning("there are no layers",
+                                 {{"folder", config_.layers_folder}});
+  }
+  return absl::OkStatus();
 }
 
 LayerTotals LayerHost::Totals() const {

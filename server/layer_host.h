@@ -2,6 +2,7 @@
 // on clients' behalf, and LayerService on top.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,8 +24,8 @@ class LayerHost {
   // Makes the service. Borrows both, which must outlive the calls.
   void Open(const Doorkeeper& doorkeeper, const AttendContext& attend);
   // Loads what the settings name, with a line in the log for each. Errors: the
-  // first layer's that cannot be loaded. REQUIRES: it is open.
-  absl::Status LoadAtStart();
+  // first layer's that cannot be loaded; as LoadLayers. REQUIRES: it is open.
+  absl::Status LoadAtStart(const std::function<bool()>& is_wanted);
 
   LayerStore& store() { return store_; }
   LayerService& service() { return *service_; }

@@ -36,10 +36,12 @@ absl::StatusOr<AttentionLayerPtr> LoadLayer(LayerStore& layers,
 }
 
 absl::Status LoadLayers(LayerStore& layers, std::string_view names,
-                        const Log& log, const Clock& clock) {
+                        const std::function<bool()>& is_wanted, const Log& log,
+                        const Clock& clock) {
   ATTN_ASSIGN_OR_RETURN(const std::vector<std::string> wanted,
                         NamedLayers(layers, names));
   for (const std::string& name : wanted) {
+    if (!is_wanted()) return absl::CancelledError("not wanted any more");
     const absl::Status loaded =
         LoadLayer(layers, name, WeightFormat::kUnspecified, log, clock)
             .status();

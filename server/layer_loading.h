@@ -2,6 +2,7 @@
 // that --load-layers names, later those that clients load.
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -19,8 +20,10 @@ absl::StatusOr<AttentionLayerPtr> LoadLayer(LayerStore& layers,
                                             const Clock& clock);
 
 // `names`: as --load-layers has them. Errors: the first layer's that cannot be
-// loaded, with its name.
+// loaded, with its name; CANCELLED once `is_wanted` says no, which is asked
+// before each.
 absl::Status LoadLayers(LayerStore& layers, std::string_view names,
-                        const Log& log, const Clock& clock);
+                        const std::function<bool()>& is_wanted, const Log& log,
+                        const Clock& clock);
 
 }  // namespace attn

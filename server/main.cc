@@ -1,8 +1,9 @@
 // attnserve: reads its settings, starts the server, drains it at the first
-// SIGTERM. Wiring only. Exit codes: 0 after a drain, 1 when it cannot serve, 2
-// for settings that are not understood.
+// SIGTERM. Wiring only. Exit codes: 0 after a drain, or a signal before it
+// served, 1 when it cannot serve, 2 for settings that are not understood.
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -66,13 +67,21 @@ int Serve(const ServerConfig& config) {
   RaiseDescriptorLimit();
   const SteadyClock clock;
   DrainEventQueue events(clock);
-  const auto listener =
-      SignalListener::Start([&events] { events.Post(DrainEvent::kSignal); });
+  std::atomic<bool> is_wanted = true;
+  const auto listener = SignalListener::Start([&] {
+    is_wanted = false;
+    events.Post(DrainEvent::kSignal);
+  });
   if (!listener.ok()) {
     log.Error("cannot start", {{"reason", listener.status().ToString()}});
     return 1;
   }
-  const auto server = AttentionServer::Start(config, log, clock);
+  const auto server = AttentionServer::Start(
+      config, log, clock, [&is_wanted] { return is_wanted.load(); });
+  if (absl::IsCancelled(server.status())) {
+    log.Info("ended before it served");
+    return 0;
+  }
   if (!server.ok()) {
     const auto message = server.status().message();
     log.Error("cannot start",

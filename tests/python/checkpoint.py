@@ -10,23 +10,22 @@ import struct
 import numpy as np
 
 HIDDEN, HEADS = 32, 4
-_PART = "encoder.layer.0.attention."
 
 
 def write_safetensors(path: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
     """F32 tensors, one after the other."""
-    header, data = {}, b""
+    header, data = {}, bytearray()
     for name, array in tensors.items():
-        piece = np.ascontiguousarray(array, "<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(piece)]}
-        data += piece
+        first = len(data)
+        data += np.ascontiguousarray(array, "<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [first, len(data)]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 class TinyBert:
-    """One layer with random weights, the same in every run."""
+    """Random weights, the same in every run and every layer."""
 
     def __init__(self) -> None:
         random = np.random.default_rng(20261122)
@@ -34,13 +33,16 @@ class TinyBert:
                                random.standard_normal(HIDDEN, np.float32))
                         for name in ("self.query", "self.key", "self.value", "output.dense")}
 
-    def write(self, folder: pathlib.Path) -> None:
+    def write(self, folder: pathlib.Path, num_layers: int = 1) -> None:
         folder.mkdir(parents=True)
         tensors = {}
-        for name, (weight, bias) in self._linear.items():
-            tensors[f"{_PART}{name}.weight"], tensors[f"{_PART}{name}.bias"] = weight, bias
+        for index in range(num_layers):
+            for name, (weight, bias) in self._linear.items():
+                part = f"encoder.layer.{index}.attention.{name}"
+                tensors[f"{part}.weight"], tensors[f"{part}.bias"] = weight, bias
         write_safetensors(folder / "model.safetensors", tensors)
-        config = {"model_type": "bert", "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_hidden_layers": 1}
+        config = {"model_type": "bert", "hidden_size": HIDDEN, "num_attention_heads": HEADS,
+                  "num_hidden_layers": num_layers}
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def forward(self, hidden: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
