@@ -62,11 +62,13 @@ class Tensors:
 
 
 class ServerTest(unittest.TestCase):
-    """Its class has one server at `address`."""
+    """Its class has one server at `address`, with `flags`."""
+
+    flags: tuple[str, ...] = ()
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.server = cls.enterClassContext(Server(os.environ["SERVER_UNDER_TEST"]))
+        cls.server = cls.enterClassContext(Server(os.environ["SERVER_UNDER_TEST"], *cls.flags))
         cls.address = cls.server.address()
 
     @classmethod
