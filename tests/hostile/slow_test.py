@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from attnserve import _attend_codec as codec
+from attnserve._attend_codec import ATTEND
 from attnserve.request import AttendRequest
 from conftest import StartServer
 from http2 import PREFACE, Connection, call_fields, message
@@ -23,7 +23,7 @@ def attend_message(rows: int) -> bytes:
     """An AttendRequest of one key, whose answer has rows x 256 floats."""
     query, key = np.ones((1, 1, rows, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
     value = np.ones((1, 1, 1, 256), np.float32)
-    return codec.encode_request(AttendRequest(query=query, key=key, value=value)).to_bytes()
+    return ATTEND.encode_request(AttendRequest(query=query, key=key, value=value)).to_bytes()
 
 
 @pytest.mark.parametrize("greets", [True, False])

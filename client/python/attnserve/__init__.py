@@ -31,5 +31,6 @@ __version__ = "0.1.0"
 __all__ = [
     "AttendRequest", "AttendResponse", "AttendResult", "AttnError", "Client", "ForwardRequest", "ForwardResponse",
     "ForwardResult", "Layer", "LayerSpec", "LostSession", "PartialAnswer", "RetryPolicy", "Rope", "Session",
-    "SessionSpec", "SessionState", "ShardedClient", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect", "errors", "merge", "resolve_addresses", "scaled_dot_product_attention",
+    "SessionSpec", "SessionState", "ShardedClient", "SplitContext", "Timing", "Tls", "TopWeights", "aio", "connect",
+    "errors", "merge", "resolve_addresses", "scaled_dot_product_attention",
 ]

@@ -9,16 +9,17 @@ from typing import Any, BinaryIO, Generic, TypedDict, TypeVar, cast
 
 import grpc
 
-from attnserve import _attend_codec as attend_codec
 from attnserve import _contract as pb
 from attnserve import _session_codec as session_codec
+from attnserve._attend_codec import ATTEND
 from attnserve._channel import Metadata
 from attnserve._fields import INTEGER, set_field
+from attnserve._request_codec import AnyRequest, AnyResult, RequestCodec
 from attnserve._tensor import Array, Kind
 from attnserve._wire import WireError
 from attnserve.errors import AttnError
 from attnserve.request import AttendOptions, AttendRequest, Layout, Rope
-from attnserve.response import AttendResponse, AttendResult
+from attnserve.response import AnyResponse, AttendResponse, AttendResult
 from attnserve.session_state import SessionSpec, SessionState
 
 T = TypeVar("T")
@@ -77,22 +78,30 @@ class Call(Generic[T]):
 
 
 def split_options(options: Any) -> tuple[dict[str, Any], CallOptions]:
-    """AttendRequest's and the call's."""
+    """The request's and the call's."""
     call = {name: value for name, value in options.items() if name in CallOptions.__annotations__}
     return {name: value for name, value in options.items() if name not in call}, cast(CallOptions, call)
 
 
+def request_call(codec: RequestCodec[AnyRequest, AnyResponse, AnyResult], method: str,
+                 request: AnyRequest) -> Call[AnyResponse]:
+    kind = codec.kind(request)
+    return Call(method, codec.encode_request(request).to_bytes(), lambda reply: codec.decode_response(reply, kind),
+                codec.is_idempotent(request), request.session_id)
+
+
+def batch_call(codec: RequestCodec[AnyRequest, AnyResponse, AnyResult], method: str,
+               requests: Sequence[AnyRequest]) -> Call[list[AnyResult]]:
+    return Call(method, codec.encode_batch(requests).to_bytes(), lambda reply: codec.decode_batch(reply, requests),
+                all(codec.is_idempotent(request) for request in requests))
+
+
 def attend(request: AttendRequest) -> Call[AttendResponse]:
-    kind = Kind(request.query)
-    return Call("/attn.v1.AttentionService/Attend", attend_codec.encode_request(request).to_bytes(),
-                lambda reply: attend_codec.decode_response(reply, kind),
-                attend_codec.is_idempotent(request), request.session_id)
+    return request_call(ATTEND, "/attn.v1.AttentionService/Attend", request)
 
 
 def attend_batch(requests: Sequence[AttendRequest]) -> Call[list[AttendResult]]:
-    return Call("/attn.v1.AttentionService/AttendBatch", attend_codec.encode_batch(requests).to_bytes(),
-                lambda reply: attend_codec.decode_batch(reply, requests),
-                all(attend_codec.is_idempotent(request) for request in requests))
+    return batch_call(ATTEND, "/attn.v1.AttentionService/AttendBatch", requests)
 
 
 class StreamCodec:
@@ -102,14 +111,14 @@ class StreamCodec:
         self._kind: Kind | None = None
 
     def encode(self, request: AttendRequest) -> bytes:
-        message = attend_codec.encode_request(request).to_bytes()
-        self._kind = self._kind or Kind(request.query)
+        message = ATTEND.encode_request(request).to_bytes()
+        self._kind = self._kind or ATTEND.kind(request)
         return message
 
     def decode(self, reply: bytes) -> AttendResult:
         kind = self._kind
         assert kind is not None  # A result follows a request.
-        return attend_codec.decode_result(reply, kind)
+        return ATTEND.decode_result(reply, kind)
 
 
 def attend_stream(codec: StreamCodec, messages: Iterator[bytes] | AsyncIterator[bytes]) -> Call[AttendResult]:

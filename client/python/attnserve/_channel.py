@@ -23,8 +23,7 @@ class RetryPolicy:
     """gRPC's own retries of UNAVAILABLE and RESOURCE_EXHAUSTED. Where the server
     says how long to wait (QUEUE_FULL), that is what is waited. Appends without
     expected_length, CreateSession, ForkSession, DeleteSession, LoadLayer,
-    UnloadLayer and streams are
-    never repeated."""
+    UnloadLayer and streams are never repeated."""
 
     max_attempts: int = 4
     """In all, 1..5; 1: no retries."""

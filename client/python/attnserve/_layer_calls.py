@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attnserve import _contract as pb
-from attnserve import _forward_codec as forward_codec
-from attnserve._calls import Call, CallOptions
-from attnserve._tensor import Kind
+from attnserve._calls import Call, CallOptions, batch_call, request_call
+from attnserve._forward_codec import FORWARD, decode_layer, decode_layer_page
 from attnserve.forward import (ForwardOptions, ForwardRequest, ForwardResponse, ForwardResult, LayerSpec,
                                WeightFormat)
 
@@ -27,29 +26,24 @@ class ClientForwardOptions(LayerOptions, total=False):
 
 
 def forward(request: ForwardRequest) -> Call[ForwardResponse]:
-    kind = Kind(request.hidden)
-    return Call("/attn.v1.LayerService/Forward", forward_codec.encode_request(request).to_bytes(),
-                lambda reply: forward_codec.decode_response(reply, kind),
-                forward_codec.is_idempotent(request), request.session_id)
+    return request_call(FORWARD, "/attn.v1.LayerService/Forward", request)
 
 
 def forward_batch(requests: Sequence[ForwardRequest]) -> Call[list[ForwardResult]]:
-    return Call("/attn.v1.LayerService/ForwardBatch", forward_codec.encode_batch(requests).to_bytes(),
-                lambda reply: forward_codec.decode_batch(reply, requests),
-                all(forward_codec.is_idempotent(request) for request in requests))
+    return batch_call(FORWARD, "/attn.v1.LayerService/ForwardBatch", requests)
 
 
 def list_layers(page_token: str) -> Call[tuple[list[LayerSpec], str]]:
-    return _layer_call("ListLayers", pb.ListLayersRequest(page_token=page_token), forward_codec.decode_layer_page)
+    return _layer_call("ListLayers", pb.ListLayersRequest(page_token=page_token), decode_layer_page)
 
 
 def get_layer(name: str) -> Call[LayerSpec]:
-    return _layer_call("GetLayer", pb.GetLayerRequest(name=name), forward_codec.decode_layer)
+    return _layer_call("GetLayer", pb.GetLayerRequest(name=name), decode_layer)
 
 
 def load_layer(name: str, weights: WeightFormat | None) -> Call[LayerSpec]:
     request = pb.LoadLayerRequest(name=name, weights=pb.enum_number("weights", "WeightFormat", weights))
-    return _layer_call("LoadLayer", request, forward_codec.decode_layer)
+    return _layer_call("LoadLayer", request, decode_layer)
 
 
 def unload_layer(name: str) -> Call[None]:

@@ -130,7 +130,7 @@ class Client:
 
     def list_sessions(self, **options: Unpack[CallOptions]) -> Iterator[SessionState]:
         """All sessions in the order of their ids, page by page."""
-        yield from self._pages(calls.list_sessions, options)
+        return self._pages(calls.list_sessions, options)
 
     def import_session(self, file: BinaryIO, session_id: str = "", **options: Unpack[CallOptions]) -> Session:
         """A session of what `Session.export` wrote, all or nothing, read from the
@@ -173,7 +173,7 @@ class Client:
 
     def list_layers(self, **options: Unpack[CallOptions]) -> Iterator[LayerSpec]:
         """All layers that are loaded in the order of their names, page by page."""
-        yield from self._pages(layer_calls.list_layers, options)
+        return self._pages(layer_calls.list_layers, options)
 
     def get_layer(self, name: str, **options: Unpack[CallOptions]) -> LayerSpec:
         """One that is loaded. Raises NotFoundError (LAYER_NOT_LOADED)."""

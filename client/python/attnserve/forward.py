@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 from attnserve._tensor import Array
-from attnserve.errors import AttnError
-from attnserve.request import Causal, FloatDtype, Priority, Weights
-from attnserve.response import AttendResponse
+from attnserve.request import Causal, FloatDtype, Priority, RequestOptions, Weights
+from attnserve.response import AttendResponse, Result
 
 WeightFormat = Literal["f32", "f16", "bf16", "int8"]
 
@@ -86,21 +85,10 @@ class ForwardRequest:
     """Echoed; at most 256 bytes."""
 
 
-class ForwardOptions(TypedDict, total=False):
+class ForwardOptions(RequestOptions, total=False):
     """ForwardRequest's options as keyword arguments, but for the session's."""
 
-    attn_mask: Array | None
-    kv_lengths: Sequence[int]
-    causal: Causal | None
-    causal_offset: int | None
     positions: Sequence[int]
-    output_dtype: FloatDtype | None
-    return_lse: bool
-    weights: Weights | None
-    top_k: int
-    expected_length: int | None
-    priority: Priority | None
-    request_id: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,17 +96,5 @@ class ForwardResponse(AttendResponse):
     """As AttendResponse, of hidden's library; `output` is [B, q_len, output_dim]."""
 
 
-@dataclass(frozen=True, eq=False)
-class ForwardResult:
-    """Outcome of one request of a batch: a response or an error."""
-
-    request_id: str
-    response: ForwardResponse | None = None
-    error: AttnError | None = None
-
-    def unwrap(self) -> ForwardResponse:
-        """The response. Raises the error."""
-        if self.error is not None:
-            raise self.error
-        assert self.response is not None
-        return self.response
+class ForwardResult(Result[ForwardResponse]):
+    """Outcome of one ForwardRequest of a batch: a response or an error."""

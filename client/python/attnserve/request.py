@@ -102,23 +102,13 @@ class AttendRequest:
     """Echoed; at most 256 bytes."""
 
 
-class AttendOptions(TypedDict, total=False):
-    """AttendRequest's options as keyword arguments, but for the session's."""
+class RequestOptions(TypedDict, total=False):
+    """What every kind of request takes, as keyword arguments."""
 
-    layout: Layout | None
-    num_q_heads: int
-    num_kv_heads: int
     attn_mask: Array | None
     kv_lengths: Sequence[int]
-    scale: float | None
     causal: Causal | None
     causal_offset: int | None
-    left_window: int | None
-    right_window: int | None
-    softcap: float
-    alibi_slopes: Sequence[float]
-    sinks: Sequence[float]
-    rope: Rope | None
     output_dtype: FloatDtype | None
     return_lse: bool
     weights: Weights | None
@@ -126,3 +116,18 @@ class AttendOptions(TypedDict, total=False):
     expected_length: int | None
     priority: Priority | None
     request_id: str
+
+
+class AttendOptions(RequestOptions, total=False):
+    """AttendRequest's options as keyword arguments, but for the session's."""
+
+    layout: Layout | None
+    num_q_heads: int
+    num_kv_heads: int
+    scale: float | None
+    left_window: int | None
+    right_window: int | None
+    softcap: float
+    alibi_slopes: Sequence[float]
+    sinks: Sequence[float]
+    rope: Rope | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from attnserve._tensor import Array
 from attnserve.errors import AttnError
@@ -46,17 +47,24 @@ class AttendResponse:
     request_id: str = ""
 
 
+AnyResponse = TypeVar("AnyResponse", bound=AttendResponse)
+
+
 @dataclass(frozen=True, eq=False)
-class AttendResult:
+class Result(Generic[AnyResponse]):
     """Outcome of one request of a batch or stream: a response or an error."""
 
     request_id: str
-    response: AttendResponse | None = None
+    response: AnyResponse | None = None
     error: AttnError | None = None
 
-    def unwrap(self) -> AttendResponse:
+    def unwrap(self) -> AnyResponse:
         """The response. Raises the error."""
         if self.error is not None:
             raise self.error
         assert self.response is not None
         return self.response
+
+
+class AttendResult(Result[AttendResponse]):
+    """Outcome of one AttendRequest of a batch or stream: a response or an error."""

@@ -92,6 +92,16 @@ def test_forward_is_repeated_where_it_is_harmless(options, attempts):
         assert server.calls["Forward"] == attempts
 
 
+@pytest.mark.parametrize("expected_length, attempts", [(3, 4), (None, 1)])
+def test_batch_is_repeated_where_all_of_it_is_harmless(expected_length, attempts):
+    requests = [ForwardRequest("m/0", HIDDEN),
+                ForwardRequest("m/0", HIDDEN, session_id="s", expected_length=expected_length)]
+    with FakeServer({"ForwardBatch": [DOWN]}) as server, attnserve.Client(server.address, retry=FAST) as client:
+        with pytest.raises(errors.UnavailableError):
+            client.forward_batch(requests)
+        assert server.calls["ForwardBatch"] == attempts
+
+
 def test_layer_with_a_session_is_repeated():
     script = {"GetSession": [SESSION], "Forward": [DOWN, GOOD.SerializeToString()]}
     with FakeServer(script) as server, attnserve.Client(server.address, retry=FAST) as client:

@@ -90,7 +90,7 @@ def test_refusals_name_reason_and_field(layers_client, tensors):
     hidden, = tensors((1, 3, HIDDEN + 1))
     with pytest.raises(errors.InvalidArgumentError) as raised:
         layers_client.forward("tiny-bert/0", hidden)
-    assert raised.value.field_violations[0].field .startswith("hidden.shape")
+    assert raised.value.field_violations[0].field.startswith("hidden.shape")
     with pytest.raises(errors.NotFoundError) as raised:
         layers_client.forward("tiny-bert/1", hidden)
     assert raised.value.reason == "LAYER_NOT_LOADED"

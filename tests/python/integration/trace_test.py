@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import attnserve
-from attnserve import _attend_codec as codec
+from attnserve._attend_codec import ATTEND
 from attnserve.request import AttendRequest
 from server import Server
 from server_fixtures import ROOT
@@ -70,7 +70,7 @@ def times(trailers: dict[str, str]) -> tuple[float, float, float]:
 
 
 def test_attend_answers_with_a_span_of_its_own_and_its_times(channel: grpc.Channel) -> None:
-    trailers = ask(channel, ATTENTION + "Attend", codec.encode_request(request(200)).to_bytes(),
+    trailers = ask(channel, ATTENTION + "Attend", ATTEND.encode_request(request(200)).to_bytes(),
                    [("traceparent", TRACEPARENT), ("tracestate", "vendor=1")])
     version, trace_id, span_id, flags = trailers["traceparent"].split("-")
     assert (version, trace_id, flags) == ("00", TRACE_ID, "01")
@@ -82,7 +82,7 @@ def test_attend_answers_with_a_span_of_its_own_and_its_times(channel: grpc.Chann
 
 
 def test_every_call_has_another_span(channel: grpc.Channel) -> None:
-    message = codec.encode_request(request()).to_bytes()
+    message = ATTEND.encode_request(request()).to_bytes()
     spans = {ask(channel, ATTENTION + "Attend", message, [("traceparent", TRACEPARENT)])["traceparent"]
              for _ in range(8)}
     assert len(spans) == 8
@@ -91,9 +91,9 @@ def test_every_call_has_another_span(channel: grpc.Channel) -> None:
 def test_a_batch_and_a_stream_tell_of_their_slowest_request(channel: grpc.Channel) -> None:
     metadata = [("traceparent", TRACEPARENT)]
     both = [request(), request(200)]
-    for trailers in (ask(channel, ATTENTION + "AttendBatch", codec.encode_batch(both).to_bytes(), metadata),
+    for trailers in (ask(channel, ATTENTION + "AttendBatch", ATTEND.encode_batch(both).to_bytes(), metadata),
                      stream(channel, ATTENTION + "AttendStream",
-                            [codec.encode_request(one).to_bytes() for one in both], metadata)):
+                            [ATTEND.encode_request(one).to_bytes() for one in both], metadata)):
         assert TRACE_ID in trailers["traceparent"]
         queue, compute, total = times(trailers)
         assert queue > 0 and 0 < compute <= total
@@ -120,7 +120,7 @@ def test_every_stream_is_traced_also_when_it_refuses(channel: grpc.Channel, meth
     pytest.param([("traceparent", TRACEPARENT), ("traceparent", TRACEPARENT)],
                  marks=pytest.mark.skipif(not grpc.__version__.startswith("1.51."), reason="later ones send one of two"))])
 def test_without_one_good_traceparent_nothing_is_answered(channel: grpc.Channel, metadata: Metadata) -> None:
-    trailers = ask(channel, ATTENTION + "Attend", codec.encode_request(request()).to_bytes(), metadata)
+    trailers = ask(channel, ATTENTION + "Attend", ATTEND.encode_request(request()).to_bytes(), metadata)
     assert not {"traceparent", "server-timing"} & trailers.keys()
 
 

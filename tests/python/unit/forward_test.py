@@ -5,39 +5,30 @@ import dataclasses
 import numpy as np
 import pytest
 
+import request_options
 from attnserve import ForwardRequest, LayerSpec
 from attnserve import _contract as pb
 from attnserve._calls import CallOptions
-from attnserve._forward_codec import (decode_batch, decode_layer, decode_response, decode_result, encode_batch,
-                                      encode_request, is_idempotent)
+from attnserve._forward_codec import FORWARD, decode_layer, is_idempotent
 from attnserve._layer_calls import ClientForwardOptions
 from attnserve._layer_pass import LayerPass
 from attnserve._tensor import Kind, encode
-from attnserve._wire import WireError
 from attnserve.forward import ForwardResponse
 
 HIDDEN = np.arange(8, dtype=np.float32).reshape(1, 2, 4)
 # Every option of the contract: as an argument, and as it is sent.
-OPTIONS = {
+OPTIONS = request_options.OPTIONS | {
     "context": (HIDDEN[:, :1], lambda m: m.context.data == HIDDEN[:, :1].tobytes()),
-    "attn_mask": (np.ones((2, 2), bool), lambda m: m.attn_mask.data == b"\1" * 4 and m.attn_mask.dtype == 5),
-    "kv_lengths": (np.array([2]), lambda m: list(m.kv_lengths) == [2]),
     "causal": ("bottom_right", lambda m: m.causal == 2),
     "causal_offset": (-5, lambda m: m.causal_offset == -5),
     "positions": (range(3, 5), lambda m: list(m.positions) == [3, 4]),
     "output_dtype": ("bf16", lambda m: m.output.dtype == 3),
-    "return_lse": (True, lambda m: m.output.return_lse),
-    "weights": ("probabilities", lambda m: m.output.weights == 4),
-    "top_k": (3, lambda m: m.output.top_k == 3),
-    "session_id": ("s", lambda m: m.session.session_id == "s"),
-    "priority": ("high", lambda m: m.priority == 3),
-    "request_id": ("me", lambda m: m.request_id == "me"),
 }
 
 
 def message_of(hidden=HIDDEN, **options):
     pytest.importorskip("ml_dtypes") if options.get("output_dtype") == "bf16" else None
-    return pb.ForwardRequest.FromString(encode_request(ForwardRequest("m/0", hidden, **options)).to_bytes())
+    return pb.ForwardRequest.FromString(FORWARD.encode_request(ForwardRequest("m/0", hidden, **options)).to_bytes())
 
 
 def response(output=HIDDEN, **fields):
@@ -98,7 +89,7 @@ def test_wrong_option_is_refused_by_name(options, error, words):
 
 def test_batch_holds_the_requests_in_order():
     requests = [ForwardRequest(name, HIDDEN) for name in ("m/0", "m/1")]
-    message = pb.ForwardBatchRequest.FromString(encode_batch(requests).to_bytes())
+    message = pb.ForwardBatchRequest.FromString(FORWARD.encode_batch(requests).to_bytes())
     assert [item.layer for item in message.requests] == ["m/0", "m/1"]
     assert message.requests[1].hidden.data == HIDDEN.tobytes()
 
@@ -113,7 +104,7 @@ def test_response_is_read():
     lse = np.ones((1, 2, 2), np.float32)
     message = response(lse=pb.Tensor.FromString(encode("lse", lse).to_bytes()), session_length=7, request_id="me",
                        timing={"batch_size": 3, "total_ns": 5})
-    found = decode_response(message.SerializeToString(), Kind(HIDDEN))
+    found = FORWARD.decode_response(message.SerializeToString(), Kind(HIDDEN))
     assert isinstance(found, ForwardResponse)
     np.testing.assert_array_equal(found.output, HIDDEN)
     np.testing.assert_array_equal(found.lse, lse)
@@ -124,16 +115,10 @@ def test_response_is_read():
 def test_failed_item_carries_its_id_and_error():
     item = pb.ForwardResult(response=pb.ForwardResponse(request_id="x"))
     item.status.code, item.status.message = 5, "no such layer"
-    result = decode_result(item.SerializeToString(), Kind(HIDDEN))
+    result = FORWARD.decode_result(item.SerializeToString(), Kind(HIDDEN))
     assert (result.request_id, result.response, result.error.message) == ("x", None, "no such layer")
     with pytest.raises(LookupError):
         result.unwrap()
-
-
-def test_batch_reply_with_another_number_of_results_is_refused():
-    reply = pb.ForwardBatchResponse(results=[pb.ForwardResult()]).SerializeToString()
-    with pytest.raises(WireError, match="1 results for 2 requests"):
-        decode_batch(reply, [ForwardRequest("m/0", HIDDEN)] * 2)
 
 
 def test_layer_is_read():

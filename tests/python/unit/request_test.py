@@ -5,21 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
+import request_options
 from attnserve import AttendRequest, Rope
 from attnserve import _contract as pb
-from attnserve._attend_codec import decode_batch, decode_result, encode_batch, encode_request, is_idempotent
+from attnserve._attend_codec import ATTEND, is_idempotent
 from attnserve._calls import CallOptions, ClientAttendOptions
 from attnserve._tensor import Kind
 from attnserve._wire import WireError
 
 TENSOR = np.arange(8, dtype=np.float32).reshape(1, 1, 2, 4)
 # Every option of the contract: as an argument, and as it is sent.
-OPTIONS = {
+OPTIONS = request_options.OPTIONS | {
     "layout": ("bshd", lambda m: m.layout == 2),
     "num_q_heads": (3, lambda m: m.num_q_heads == 3),
     "num_kv_heads": (3, lambda m: m.num_kv_heads == 3),
-    "attn_mask": (np.ones((2, 2), bool), lambda m: m.attn_mask.data == b"\1" * 4 and m.attn_mask.dtype == 5),
-    "kv_lengths": (np.array([2]), lambda m: list(m.kv_lengths) == [2]),
     "scale": (0.0, lambda m: m.params.HasField("scale") and m.params.scale == 0),
     "causal": ("bottom_right", lambda m: m.params.causal == 2),
     "causal_offset": (-5, lambda m: m.params.causal_offset == -5),
@@ -29,18 +28,12 @@ OPTIONS = {
     "alibi_slopes": (np.array([0.5], np.float32), lambda m: list(m.params.alibi_slopes) == [0.5]),
     "sinks": ([1.0], lambda m: list(m.params.sinks) == [1.0]),
     "output_dtype": ("f64", lambda m: m.output.dtype == 4),
-    "return_lse": (True, lambda m: m.output.return_lse),
-    "weights": ("probabilities", lambda m: m.output.weights == 4),
-    "top_k": (3, lambda m: m.output.top_k == 3),
-    "session_id": ("s", lambda m: m.session.session_id == "s"),
-    "priority": ("high", lambda m: m.priority == 3),
-    "request_id": ("me", lambda m: m.request_id == "me"),
 }
 
 
 def message_of(**options):
     request = AttendRequest(TENSOR, TENSOR, TENSOR, **options)
-    return pb.AttendRequest.FromString(encode_request(request).to_bytes())
+    return pb.AttendRequest.FromString(ATTEND.encode_request(request).to_bytes())
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -110,14 +103,14 @@ def test_wrong_option_is_refused_by_name(options, error, words):
 
 def test_tensors_are_refused_by_name():
     with pytest.raises(TypeError, match="value must be one of"):
-        encode_request(AttendRequest(TENSOR, TENSOR, TENSOR.astype(np.uint8)))
+        ATTEND.encode_request(AttendRequest(TENSOR, TENSOR, TENSOR.astype(np.uint8)))
     with pytest.raises(TypeError, match="query is required"):
-        encode_request(AttendRequest(None))
+        ATTEND.encode_request(AttendRequest(None))
 
 
 def test_batch_holds_the_requests_in_order():
     requests = [AttendRequest(TENSOR, TENSOR, TENSOR, request_id=name) for name in "ab"]
-    message = pb.AttendBatchRequest.FromString(encode_batch(requests).to_bytes())
+    message = pb.AttendBatchRequest.FromString(ATTEND.encode_batch(requests).to_bytes())
     assert [item.request_id for item in message.requests] == ["a", "b"]
     assert message.requests[1].value.data == TENSOR.tobytes()
 
@@ -134,18 +127,19 @@ def test_only_appends_without_expected_length_must_not_be_repeated(options, expe
 def test_batch_reply_with_another_number_of_results_is_refused():
     reply = pb.AttendBatchResponse(results=[pb.AttendResult()]).SerializeToString()
     with pytest.raises(WireError, match="1 results for 2 requests"):
-        decode_batch(reply, [AttendRequest(TENSOR)] * 2)
+        ATTEND.decode_batch(reply, [AttendRequest(TENSOR)] * 2)
 
 
 def test_response_without_output_is_refused():
+    empty = pb.AttendResult(response=pb.AttendResponse(request_id="x"))
     with pytest.raises(WireError, match="without output"):
-        decode_result(pb.AttendResult(response=pb.AttendResponse(request_id="x")).SerializeToString(), Kind(TENSOR))
+        ATTEND.decode_result(empty.SerializeToString(), Kind(TENSOR))
 
 
 def test_failed_item_carries_its_id_and_error():
     item = pb.AttendResult(response=pb.AttendResponse(request_id="x"))
     item.status.code, item.status.message = 3, "no"
-    result = decode_result(item.SerializeToString(), Kind(TENSOR))
+    result = ATTEND.decode_result(item.SerializeToString(), Kind(TENSOR))
     assert (result.request_id, result.response, result.error.message) == ("x", None, "no")
     with pytest.raises(ValueError):
         result.unwrap()

@@ -97,10 +97,9 @@ class Client:
         """As attnserve.Client.open_session."""
         return Session(self, await self._run(calls.get_session(session_id), options), is_owned=False)
 
-    async def list_sessions(self, **options: Unpack[CallOptions]) -> AsyncIterator[SessionState]:
+    def list_sessions(self, **options: Unpack[CallOptions]) -> AsyncIterator[SessionState]:
         """As attnserve.Client.list_sessions."""
-        async for state in self._pages(calls.list_sessions, options):
-            yield state
+        return self._pages(calls.list_sessions, options)
 
     async def import_session(self, file: BinaryIO, session_id: str = "", **options: Unpack[CallOptions]) -> Session:
         """As attnserve.Client.import_session; reads of `file` block the event loop."""
@@ -136,10 +135,9 @@ class Client:
         """As attnserve.Client.forward_batch."""
         return await self._run(layer_calls.forward_batch(list(requests)), options)
 
-    async def list_layers(self, **options: Unpack[CallOptions]) -> AsyncIterator[LayerSpec]:
+    def list_layers(self, **options: Unpack[CallOptions]) -> AsyncIterator[LayerSpec]:
         """As attnserve.Client.list_layers."""
-        async for layer in self._pages(layer_calls.list_layers, options):
-            yield layer
+        return self._pages(layer_calls.list_layers, options)
 
     async def get_layer(self, name: str, **options: Unpack[CallOptions]) -> LayerSpec:
         """As attnserve.Client.get_layer."""
