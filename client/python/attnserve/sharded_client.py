@@ -12,9 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from attnserve._calls import Call, CallOptions, ClientAttendOptions
+from attnserve._layer_calls import ClientForwardOptions
+from attnserve._request_codec import AnyRequest
 from attnserve._tensor import Array
 from attnserve.client import Client
 from attnserve.errors import AttnError, NotFoundError, UnavailableError
+from attnserve.forward import ForwardRequest, ForwardResponse, ForwardResult
 from attnserve.rendezvous import owner_of, routing_key
 from attnserve.request import AttendRequest
 from attnserve.response import AttendResponse, AttendResult
@@ -113,38 +116,25 @@ class ShardedClient:
                **options: Unpack[ClientAttendOptions]) -> AttendResponse:
         """As Client.attend. Without a session the next server is asked where one is
         unavailable, until all were asked or the deadline has passed."""
-        session_id = options.get("session_id", "")
-        if session_id:
-            return self.server_of(session_id).attend(query, key, value, **options)
-        timeout = options.get("timeout")
-        end = time.monotonic() + (self._timeout if timeout is None else timeout)
-        for tried in range(len(self._clients)):
-            server = self._rotation.next(time.monotonic())
-            try:
-                return self._clients[server].attend(query, key, value, **options)
-            except UnavailableError:
-                now = time.monotonic()
-                self._rotation.mark_away(server, now)
-                if tried + 1 == len(self._clients) or now >= end:
-                    raise
-                options["timeout"] = end - now
-        raise AssertionError("unreachable")
+        return self._answer(lambda client, options: client.attend(query, key, value, **options), options)
 
     def attend_batch(self, requests: Sequence[AttendRequest],
                      **options: Unpack[CallOptions]) -> list[AttendResult]:
         """As Client.attend_batch, in a message to each server that has sessions of it
         and one for what has none, one after the other. Raises the first error of a
         message as a whole."""
-        anywhere = self._rotation.next(time.monotonic())
-        places: dict[int, list[int]] = {}
-        for n, request in enumerate(requests):
-            server = owner_of(self._addresses, request.session_id) if request.session_id else anywhere
-            places.setdefault(server, []).append(n)
-        results: dict[int, AttendResult] = {}
-        for server, numbers in places.items():
-            answers = self._clients[server].attend_batch([requests[n] for n in numbers], **options)
-            results.update(zip(numbers, answers))
-        return [results[n] for n in range(len(requests))]
+        return self._answers(lambda client, part: client.attend_batch(part, **options), requests)
+
+    def forward(self, layer: str, hidden: Array, context: Array | None = None,
+                **options: Unpack[ClientForwardOptions]) -> ForwardResponse:
+        """As Client.forward, on the servers that `attend` asks: each of them must have
+        loaded the layer (`clients` load and list them)."""
+        return self._answer(lambda client, options: client.forward(layer, hidden, context, **options), options)
+
+    def forward_batch(self, requests: Sequence[ForwardRequest],
+                      **options: Unpack[CallOptions]) -> list[ForwardResult]:
+        """As Client.forward_batch, in messages as those of attend_batch."""
+        return self._answers(lambda client, part: client.forward_batch(part, **options), requests)
 
     def create_session(self, *, session_id: str = "", **options: Any) -> Session:
         """As Client.create_session; an empty id: 128 random bits. The session's own
@@ -167,6 +157,37 @@ class ShardedClient:
         if not session_id:
             raise ValueError("session_id must not be empty: the server follows from it")
         return self.server_of(session_id).import_session(file, session_id, **options)
+
+    def _answer(self, call: Callable[[Client, Any], T], options: Any) -> T:
+        """`call` of the session's server or, without a session, of one that is there."""
+        session_id = options.get("session_id", "")
+        if session_id:
+            return call(self.server_of(session_id), options)
+        timeout = options.get("timeout")
+        end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        for tried in range(len(self._clients)):
+            server = self._rotation.next(time.monotonic())
+            try:
+                return call(self._clients[server], options)
+            except UnavailableError:
+                now = time.monotonic()
+                self._rotation.mark_away(server, now)
+                if tried + 1 == len(self._clients) or now >= end:
+                    raise
+                options["timeout"] = end - now
+        raise AssertionError("unreachable")
+
+    def _answers(self, call: Callable[[Client, list[AnyRequest]], list[T]], requests: Sequence[AnyRequest]) -> list[T]:
+        """In the order of `requests`, of which `call` gets those of one server."""
+        anywhere = self._rotation.next(time.monotonic())
+        places: dict[int, list[int]] = {}
+        for n, request in enumerate(requests):
+            server = owner_of(self._addresses, request.session_id) if request.session_id else anywhere
+            places.setdefault(server, []).append(n)
+        results: dict[int, T] = {}
+        for server, numbers in places.items():
+            results.update(zip(numbers, call(self._clients[server], [requests[n] for n in numbers])))
+        return [results[n] for n in range(len(requests))]
 
 
 class _ServerClient(Client):

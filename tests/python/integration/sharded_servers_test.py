@@ -8,36 +8,11 @@ import pytest
 
 import attnserve
 from attnserve import AttendRequest, ShardedClient, errors
-from attnserve.rendezvous import owner_of
-from server import Server
+from fleet import Fleet
 
 SPEC = {"num_kv_heads": 1, "head_dim": 8}
 ONE = np.ones((1, 1, 1, 8), np.float32)
 ONCE = attnserve.RetryPolicy(max_attempts=1)
-
-
-class Fleet:
-    """Three servers on Unix sockets, so that one that comes back has its address."""
-
-    def __init__(self, binary, folder, stack):
-        self._binary, self._stack = binary, stack
-        self.addresses = [f"unix:{folder}/{n}.sock" for n in range(3)]
-        self.servers = [self._start(address) for address in self.addresses]
-
-    def _start(self, address):
-        server = self._stack.enter_context(Server(self._binary, grpc_address=address))
-        server.address()
-        return server
-
-    def kill(self, n):
-        self.servers[n].kill()
-
-    def restart(self, n):
-        self.servers[n] = self._start(self.addresses[n])
-
-    def id_on(self, n):
-        """An id of that server."""
-        return next(f"s{i}" for i in range(1000) if owner_of(self.addresses, f"s{i}") == n)
 
 
 @pytest.fixture
