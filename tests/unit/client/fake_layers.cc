@@ -33,34 +33,6 @@ FakeLayers::FakeLayers() {
   }
 }
 
-void FakeLayers::Expect(std::vector<FakeOutcome> outcomes) {
-  const absl::MutexLock lock(&mutex_);
-  outcomes_.assign(outcomes.begin(), outcomes.end());
-}
-
-std::vector<std::string> FakeLayers::calls() const {
-  const absl::MutexLock lock(&mutex_);
-  return calls_;
-}
-
-grpc::Status FakeLayers::Enter(const char* method,
-                               const grpc::ServerContext& context) {
-  const absl::MutexLock lock(&mutex_);
-  std::string key = "-";
-  const auto entry = context.client_metadata().find("attn-session-id");
-  if (entry != context.client_metadata().end()) {
-    key.assign(entry->second.data(), entry->second.size());
-  }
-  calls_.push_back(absl::StrCat(method, " ", key));
-  if (outcomes_.empty()) {
-    return grpc::Status::OK;
-  }
-  const FakeOutcome outcome = outcomes_.front();
-  outcomes_.pop_front();
-  return {static_cast<grpc::StatusCode>(outcome.code), "as told",
-          outcome.details};
-}
-
 grpc::Status FakeLayers::Echo(const pb::ForwardRequest& request,
                               pb::ForwardResponse& response) const {
   const absl::MutexLock lock(&mutex_);
@@ -79,14 +51,14 @@ grpc::Status FakeLayers::Echo(const pb::ForwardRequest& request,
 grpc::Status FakeLayers::Forward(grpc::ServerContext* context,
                                  const pb::ForwardRequest* request,
                                  pb::ForwardResponse* response) {
-  grpc::Status status = Enter("Forward", *context);
+  grpc::Status status = calls_.Enter("Forward", *context);
   return status.ok() ? Echo(*request, *response) : status;
 }
 
 grpc::Status FakeLayers::ForwardBatch(grpc::ServerContext* context,
                                       const pb::ForwardBatchRequest* request,
                                       pb::ForwardBatchResponse* response) {
-  grpc::Status status = Enter("ForwardBatch", *context);
+  grpc::Status status = calls_.Enter("ForwardBatch", *context);
   for (const pb::ForwardRequest& item : request->requests()) {
     pb::ForwardResult& result = *response->add_results();
     const grpc::Status found = Echo(item, *result.mutable_response());
@@ -99,7 +71,7 @@ grpc::Status FakeLayers::ForwardBatch(grpc::ServerContext* context,
 grpc::Status FakeLayers::ListLayers(grpc::ServerContext* context,
                                     const pb::ListLayersRequest* request,
                                     pb::ListLayersResponse* response) {
-  grpc::Status status = Enter("ListLayers", *context);
+  grpc::Status status = calls_.Enter("ListLayers", *context);
   const absl::MutexLock lock(&mutex_);
   const int page_size = request->page_size() == 1 ? 1 : 2;
   for (auto entry = layers_.upper_bound(request->page_token());
@@ -116,7 +88,7 @@ grpc::Status FakeLayers::ListLayers(grpc::ServerContext* context,
 grpc::Status FakeLayers::GetLayer(grpc::ServerContext* context,
                                   const pb::GetLayerRequest* request,
                                   pb::Layer* response) {
-  grpc::Status status = Enter("GetLayer", *context);
+  grpc::Status status = calls_.Enter("GetLayer", *context);
   const absl::MutexLock lock(&mutex_);
   const auto entry = layers_.find(request->name());
   if (status.ok() && entry == layers_.end()) {
@@ -131,7 +103,7 @@ grpc::Status FakeLayers::GetLayer(grpc::ServerContext* context,
 grpc::Status FakeLayers::LoadLayer(grpc::ServerContext* context,
                                    const pb::LoadLayerRequest* request,
                                    pb::Layer* response) {
-  grpc::Status status = Enter("LoadLayer", *context);
+  grpc::Status status = calls_.Enter("LoadLayer", *context);
   if (!status.ok()) {
     return status;
   }
@@ -145,7 +117,7 @@ grpc::Status FakeLayers::LoadLayer(grpc::ServerContext* context,
 grpc::Status FakeLayers::UnloadLayer(grpc::ServerContext* context,
                                      const pb::UnloadLayerRequest* request,
                                      pb::UnloadLayerResponse* /*response*/) {
-  grpc::Status status = Enter("UnloadLayer", *context);
+  grpc::Status status = calls_.Enter("UnloadLayer", *context);
   const absl::MutexLock lock(&mutex_);
   if (status.ok() && layers_.erase(request->name()) == 0) {
     return NotLoaded(request->name());

@@ -2,14 +2,12 @@
 // echoes hidden as output and fails as it was told.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "attn/v1/layer.grpc.pb.h"
-#include "tests/unit/client/fake_server.h"
+#include "tests/unit/client/fake_calls.h"
 
 namespace attn::client {
 
@@ -18,11 +16,7 @@ class FakeLayers : public attn::v1::LayerService::Service {
  public:
   FakeLayers();
 
-  // What the next calls of any method do, in order.
-  void Expect(std::vector<FakeOutcome> outcomes);
-
-  // "Method attn-session-id" of every call, failed ones included.
-  std::vector<std::string> calls() const;
+  FakeCalls& calls() { return calls_; }
 
   // Echoes hidden; session_length is one more than expected_length.
   grpc::Status Forward(grpc::ServerContext* context,
@@ -46,14 +40,11 @@ class FakeLayers : public attn::v1::LayerService::Service {
                            attn::v1::UnloadLayerResponse* response) override;
 
  private:
-  // Records a call; its status is the outcome that was expected, else OK.
-  grpc::Status Enter(const char* method, const grpc::ServerContext& context);
   grpc::Status Echo(const attn::v1::ForwardRequest& request,
                     attn::v1::ForwardResponse& response) const;
 
+  FakeCalls calls_;
   mutable absl::Mutex mutex_;  // Guards what follows.
-  std::deque<FakeOutcome> outcomes_;
-  std::vector<std::string> calls_;
   std::map<std::string, attn::v1::Layer> layers_;
 };
 

@@ -192,23 +192,23 @@ std::vector<std::string> FakeServer::session_keys() const {
 }
 
 void FakeServer::ExpectSessionCalls(std::vector<FakeOutcome> outcomes) {
-  impl_->sessions_.Expect(std::move(outcomes));
-}
-
-void FakeServer::ExpectLayerCalls(std::vector<FakeOutcome> outcomes) {
-  impl_->layers_.Expect(std::move(outcomes));
-}
-
-std::vector<std::string> FakeServer::layer_calls() const {
-  return impl_->layers_.calls();
+  impl_->sessions_.calls().Expect(std::move(outcomes));
 }
 
 std::vector<std::string> FakeServer::session_calls() const {
-  return impl_->sessions_.calls();
+  return impl_->sessions_.calls().made();
 }
 
 std::vector<std::string> FakeServer::session_ids() const {
   return impl_->sessions_.session_ids();
+}
+
+void FakeServer::ExpectLayerCalls(std::vector<FakeOutcome> outcomes) {
+  impl_->layers_.calls().Expect(std::move(outcomes));
+}
+
+std::vector<std::string> FakeServer::layer_calls() const {
+  return impl_->layers_.calls().made();
 }
 
 }  // namespace attn::client

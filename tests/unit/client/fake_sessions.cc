@@ -36,16 +36,6 @@ grpc::Status Mismatch(uint64_t found) {
 
 }  // namespace
 
-void FakeSessions::Expect(std::vector<FakeOutcome> outcomes) {
-  const absl::MutexLock lock(&mutex_);
-  outcomes_.assign(outcomes.begin(), outcomes.end());
-}
-
-std::vector<std::string> FakeSessions::calls() const {
-  const absl::MutexLock lock(&mutex_);
-  return calls_;
-}
-
 std::vector<std::string> FakeSessions::session_ids() const {
   const absl::MutexLock lock(&mutex_);
   std::vector<std::string> ids;
@@ -53,24 +43,6 @@ std::vector<std::string> FakeSessions::session_ids() const {
     ids.push_back(id);
   }
   return ids;
-}
-
-grpc::Status FakeSessions::Enter(const char* method,
-                                 const grpc::ServerContext& context) {
-  const absl::MutexLock lock(&mutex_);
-  std::string key = "-";
-  const auto entry = context.client_metadata().find("attn-session-id");
-  if (entry != context.client_metadata().end()) {
-    key.assign(entry->second.data(), entry->second.size());
-  }
-  calls_.push_back(absl::StrCat(method, " ", key));
-  if (outcomes_.empty()) {
-    return grpc::Status::OK;
-  }
-  const FakeOutcome outcome = outcomes_.front();
-  outcomes_.pop_front();
-  return {static_cast<grpc::StatusCode>(outcome.code), "as told",
-          outcome.details};
 }
 
 grpc::Status FakeSessions::Append(const pb::SessionRef& ref, uint64_t tokens,
@@ -97,7 +69,7 @@ grpc::Status FakeSessions::Append(const pb::SessionRef& ref, uint64_t tokens,
 grpc::Status FakeSessions::CreateSession(
     grpc::ServerContext* context, const pb::CreateSessionRequest* request,
     pb::Session* response) {
-  if (grpc::Status told = Enter("CreateSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("CreateSession", *context); !told.ok()) {
     return told;
   }
   const absl::MutexLock lock(&mutex_);
@@ -124,7 +96,7 @@ grpc::Status FakeSessions::CreateSession(
 grpc::Status FakeSessions::ForkSession(grpc::ServerContext* context,
                                        const pb::ForkSessionRequest* request,
                                        pb::Session* response) {
-  if (grpc::Status told = Enter("ForkSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("ForkSession", *context); !told.ok()) {
     return told;
   }
   const absl::MutexLock lock(&mutex_);
@@ -145,7 +117,8 @@ grpc::Status FakeSessions::ForkSession(grpc::ServerContext* context,
 grpc::Status FakeSessions::TruncateSession(
     grpc::ServerContext* context, const pb::TruncateSessionRequest* request,
     pb::Session* response) {
-  if (grpc::Status told = Enter("TruncateSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("TruncateSession", *context);
+      !told.ok()) {
     return told;
   }
   const absl::MutexLock lock(&mutex_);
@@ -170,7 +143,7 @@ grpc::Status FakeSessions::TruncateSession(
 grpc::Status FakeSessions::AppendKv(grpc::ServerContext* context,
                                     const pb::AppendKvRequest* request,
                                     pb::AppendKvResponse* response) {
-  if (grpc::Status told = Enter("AppendKv", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("AppendKv", *context); !told.ok()) {
     return told;
   }
   uint64_t length = 0;
@@ -183,7 +156,7 @@ grpc::Status FakeSessions::AppendKv(grpc::ServerContext* context,
 grpc::Status FakeSessions::GetSession(grpc::ServerContext* context,
                                       const pb::GetSessionRequest* request,
                                       pb::Session* response) {
-  if (grpc::Status told = Enter("GetSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("GetSession", *context); !told.ok()) {
     return told;
   }
   const absl::MutexLock lock(&mutex_);
@@ -198,7 +171,7 @@ grpc::Status FakeSessions::GetSession(grpc::ServerContext* context,
 grpc::Status FakeSessions::ListSessions(grpc::ServerContext* context,
                                         const pb::ListSessionsRequest* request,
                                         pb::ListSessionsResponse* response) {
-  if (grpc::Status told = Enter("ListSessions", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("ListSessions", *context); !told.ok()) {
     return told;
   }
   constexpr int kPage = 2;
@@ -218,7 +191,7 @@ grpc::Status FakeSessions::ListSessions(grpc::ServerContext* context,
 grpc::Status FakeSessions::DeleteSession(
     grpc::ServerContext* context, const pb::DeleteSessionRequest* request,
     pb::DeleteSessionResponse* /*response*/) {
-  if (grpc::Status told = Enter("DeleteSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("DeleteSession", *context); !told.ok()) {
     return told;
   }
   const absl::MutexLock lock(&mutex_);
@@ -230,7 +203,7 @@ grpc::Status FakeSessions::DeleteSession(
 grpc::Status FakeSessions::ExportSession(
     grpc::ServerContext* context, const pb::ExportSessionRequest* request,
     grpc::ServerWriter<pb::SnapshotChunk>* writer) {
-  grpc::Status told = Enter("ExportSession", *context);
+  grpc::Status told = calls_.Enter("ExportSession", *context);
   const std::string bytes = kSnapshot + request->session_id();
   pb::SnapshotChunk chunk;
   for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
@@ -250,7 +223,7 @@ grpc::Status FakeSessions::ImportSession(
     grpc::ServerContext* context,
     grpc::ServerReader<pb::ImportSessionRequest>* reader,
     pb::Session* response) {
-  if (grpc::Status told = Enter("ImportSession", *context); !told.ok()) {
+  if (grpc::Status told = calls_.Enter("ImportSession", *context); !told.ok()) {
     return told;
   }
   std::string id, bytes;

@@ -2,25 +2,21 @@
 // fails as it was told.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "attn/v1/session.grpc.pb.h"
-#include "tests/unit/client/fake_server.h"
+#include "tests/unit/client/fake_calls.h"
 
 namespace attn::client {
 
 // Thread-safe.
 class FakeSessions : public attn::v1::SessionService::Service {
  public:
-  // What the next calls of any method do, in order.
-  void Expect(std::vector<FakeOutcome> outcomes);
+  FakeCalls& calls() { return calls_; }
 
-  // "Method attn-session-id" of every call, failed ones included.
-  std::vector<std::string> calls() const;
   std::vector<std::string> session_ids() const;
 
   // Appends `tokens` to the layer and sets `length` to what it has then.
@@ -62,12 +58,8 @@ class FakeSessions : public attn::v1::SessionService::Service {
       attn::v1::Session* response) override;
 
  private:
-  // Records a call; its status is the outcome that was expected, else OK.
-  grpc::Status Enter(const char* method, const grpc::ServerContext& context);
-
+  FakeCalls calls_;
   mutable absl::Mutex mutex_;  // Guards what follows.
-  std::deque<FakeOutcome> outcomes_;
-  std::vector<std::string> calls_;
   std::map<std::string, attn::v1::Session> sessions_;
 };
 
