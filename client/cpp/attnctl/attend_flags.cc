@@ -53,7 +53,7 @@ void AddOutputFlags(CLI::App& app, AttendFlags& flags) {
   client::OutputOptions& output = flags.request.output;
   app.add_option("--out", flags.out, "Write the output here, .npy");
   AddEnumFlag(app, "--output-dtype", output.dtype, FloatTypes(),
-              "Element type of the output (default: the query's)");
+              "Element type of the output (default: the input's)");
   app.add_flag("--lse", output.return_lse, "Return the log-sum-exp");
   app.add_option("--lse-out", flags.lse_out,
                  "Write the log-sum-exp here, .npy; implies --lse");

@@ -10,6 +10,21 @@ using client::KvDtype;
 using client::Layout;
 using client::Priority;
 
+namespace {
+
+template <typename Target>
+CLI::Option* AddCausal(CLI::App& app, Target& target,
+                       const std::string& absent) {
+  return AddEnumFlag<Target>(
+      app, "--causal", target,
+      {{"none", Causal::kNone},
+       {"top-left", Causal::kTopLeft},
+       {"bottom-right", Causal::kBottomRight}},
+      "Which keys a row sees by order (default " + absent + ")");
+}
+
+}  // namespace
+
 std::map<std::string, DType> FloatTypes() {
   return {{"f32", DType::kF32},
           {"f16", DType::kF16},
@@ -18,11 +33,11 @@ std::map<std::string, DType> FloatTypes() {
 }
 
 CLI::Option* AddCausalFlag(CLI::App& app, Causal& target) {
-  return AddEnumFlag<Causal>(app, "--causal", target,
-                             {{"none", Causal::kNone},
-                              {"top-left", Causal::kTopLeft},
-                              {"bottom-right", Causal::kBottomRight}},
-                             "Which keys a row sees by order (default none)");
+  return AddCausal(app, target, "none");
+}
+
+CLI::Option* AddCausalFlag(CLI::App& app, std::optional<Causal>& target) {
+  return AddCausal(app, target, "as the layer");
 }
 
 CLI::Option* AddKvDtypeFlag(CLI::App& app, KvDtype& target) {

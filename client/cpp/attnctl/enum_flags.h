@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "client/cpp/request.h"
@@ -18,8 +19,10 @@ namespace attn::attnctl {
 // The names of the types that query, key and value can have.
 std::map<std::string, client::DType> FloatTypes();
 
-// --causal
+// --causal; absent: none, and the layer's own.
 CLI::Option* AddCausalFlag(CLI::App& app, client::Causal& target);
+CLI::Option* AddCausalFlag(CLI::App& app,
+                           std::optional<client::Causal>& target);
 
 // --kv-dtype
 CLI::Option* AddKvDtypeFlag(CLI::App& app, client::KvDtype& target);

@@ -1,11 +1,7 @@
 // `attnctl layer`: flags -> one call (for all pages of a list: one each) ->
 // text.
-#include <cstdio>
-#include <memory>
-
 #include "client/cpp/attnctl/attend_command.h"
 #include "client/cpp/attnctl/command_group.h"
-#include "client/cpp/attnctl/exit_code.h"
 #include "client/cpp/attnctl/global_options.h"
 #include "client/cpp/attnctl/layer_flags.h"
 #include "client/cpp/attnctl/layer_view.h"
@@ -17,23 +13,12 @@ using client::Client;
 using client::Layer;
 
 int Print(const absl::StatusOr<Layer>& layer, bool json) {
-  if (!layer.ok()) {
-    return PrintCallError(layer.status());
-  }
-  std::fputs((json ? RenderLayerJson(*layer) : RenderLayer(*layer)).c_str(),
-             stdout);
-  return kExitOk;
+  return PrintAnswer(layer, json ? RenderLayerJson : RenderLayer);
 }
 
 int RunList(const LayerListFlags& flags, Client& connected) {
-  const absl::StatusOr<std::vector<Layer>> layers = connected.ListAllLayers();
-  if (!layers.ok()) {
-    return PrintCallError(layers.status());
-  }
-  std::fputs(
-      (flags.json ? RenderLayersJson(*layers) : RenderLayers(*layers)).c_str(),
-      stdout);
-  return kExitOk;
+  return PrintAnswer(connected.ListAllLayers(),
+                     flags.json ? RenderLayersJson : RenderLayers);
 }
 
 int RunShow(const LayerShowFlags& flags, Client& connected) {
@@ -44,15 +29,10 @@ int RunLoad(const LayerLoadFlags& flags, Client& connected) {
   return Print(connected.LoadLayer(flags.name, flags.weights), flags.json);
 }
 
-// Tries all of them.
 int RunUnload(const LayerUnloadFlags& flags, Client& connected) {
-  int exit_code = kExitOk;
-  for (const std::string& name : flags.names) {
-    if (absl::Status status = connected.UnloadLayer(name); !status.ok()) {
-      exit_code = PrintCallError(status);
-    }
-  }
-  return exit_code;
+  return CallEach(flags.names, [&](const std::string& name) {
+    return connected.UnloadLayer(name);
+  });
 }
 
 int RunForward(const LayerForwardFlags& flags, Client& connected) {

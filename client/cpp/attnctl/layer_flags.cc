@@ -7,7 +7,6 @@
 namespace attn::attnctl {
 namespace {
 
-using client::Causal;
 using client::DType;
 using client::ForwardRequest;
 using client::WeightFormat;
@@ -33,12 +32,7 @@ void AddInputFlags(CLI::App& app, LayerForwardFlags& flags) {
       "Convert hidden and context before they are sent");
   AddListFlag(app, "--kv-lengths", request.kv_lengths,
               "Valid keys of each sequence: 5,3,...");
-  AddEnumFlag<std::optional<Causal>>(
-      app, "--causal", request.causal,
-      {{"none", Causal::kNone},
-       {"top-left", Causal::kTopLeft},
-       {"bottom-right", Causal::kBottomRight}},
-      "Which keys a row sees by order (default: as the layer)");
+  AddCausalFlag(app, request.causal);
   app.add_option("--causal-offset", request.causal_offset,
                  "Position of row 0; overrides the mode's");
   AddListFlag(app, "--positions", request.positions,

@@ -2,7 +2,6 @@
 // text. The sub-commands that send tensors are in session_data_command.cc,
 // those with files of sessions in session_snapshot_command.cc.
 #include <cstdio>
-#include <memory>
 
 #include "client/cpp/attnctl/command_group.h"
 #include "client/cpp/attnctl/exit_code.h"
@@ -20,13 +19,7 @@ using client::ListPage;
 using client::Session;
 
 int Print(const absl::StatusOr<Session>& session, bool json) {
-  if (!session.ok()) {
-    return PrintCallError(session.status());
-  }
-  std::fputs(
-      (json ? RenderSessionJson(*session) : RenderSession(*session)).c_str(),
-      stdout);
-  return kExitOk;
+  return PrintAnswer(session, json ? RenderSessionJson : RenderSession);
 }
 
 int RunCreate(const SessionCreateFlags& flags, Client& connected) {
@@ -78,16 +71,10 @@ int RunList(const SessionListFlags& flags, Client& connected) {
   return kExitOk;
 }
 
-// Tries all of them.
 int RunDelete(const SessionDeleteFlags& flags, Client& connected) {
-  int exit_code = kExitOk;
-  for (const std::string& session_id : flags.session_ids) {
-    if (absl::Status status = connected.DeleteSession(session_id);
-        !status.ok()) {
-      exit_code = PrintCallError(status);
-    }
-  }
-  return exit_code;
+  return CallEach(flags.session_ids, [&](const std::string& session_id) {
+    return connected.DeleteSession(session_id);
+  });
 }
 
 }  // namespace

@@ -8,8 +8,9 @@ namespace attn::attnctl {
 namespace {
 
 // What `add` makes of "`flag` `name`".
-template <typename Enum, typename Add>
-Enum Parsed(const char* flag, const char* name, Add add) {
+template <typename Enum>
+Enum Parsed(const char* flag, const char* name,
+            CLI::Option* (*add)(CLI::App&, Enum&)) {
   CLI::App app;
   Enum value = static_cast<Enum>(-1);  // None of its values.
   add(app, value);
@@ -33,7 +34,7 @@ TEST(EnumFlagsTest, EveryLayoutHasAName) {
   using client::Layout;
   const auto parsed = [](const char* name) {
     return Parsed<Layout>("--layout", name, [](CLI::App& app, Layout& layout) {
-      AddLayoutFlag(app, layout, "query");
+      return AddLayoutFlag(app, layout, "query");
     });
   };
   EXPECT_EQ(parsed("bhsd"), Layout::kBhsd);
