@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "attn/v1/attention.pb.h"
 #include "client/cpp/request_codec.h"
+#include "client/cpp/response_codec.h"
 #include "client/cpp/transport.h"
 
 namespace attn::client {

@@ -1,15 +1,19 @@
 #include "client/cpp/client.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "attn/v1/attention.pb.h"
+#include "client/cpp/request_call.h"
 #include "client/cpp/request_codec.h"
+#include "client/cpp/response_codec.h"
 #include "client/cpp/transport.h"
 #include "client/cpp/unary_call.h"
 #include "grpc/health/v1/health.pb.h"
 
 namespace attn::client {
 namespace {
+
+namespace pb = attn::v1;
 
 constexpr char kAttend[] = "/attn.v1.AttentionService/Attend";
 constexpr char kAttendBatch[] = "/attn.v1.AttentionService/AttendBatch";
@@ -27,15 +31,6 @@ WireMessage HealthRequest(const std::string& service) {
 
 Health HealthOf(grpc::health::v1::HealthCheckResponse& message) {
   return static_cast<Health>(message.status());
-}
-
-std::vector<AttendResult> DecodeResults(attn::v1::AttendBatchResponse& reply) {
-  std::vector<AttendResult> results;
-  results.reserve(reply.results_size());
-  for (attn::v1::AttendResult& result : *reply.mutable_results()) {
-    results.push_back(DecodeResult(result));
-  }
-  return results;
 }
 
 }  // namespace
@@ -90,14 +85,10 @@ absl::StatusOr<AttendResponse> Client::Attend(const AttendRequest& request,
 CallHandle Client::AttendAsync(const AttendRequest& request,
                                AttendCallback callback,
                                const CallOptions& options) {
-  CallSettings settings = Resolve(options, default_deadline_);
-  settings.may_retry = IsIdempotent(request);
-  if (request.session.has_value()) {
-    AddSessionKey(request.session->session_id, settings);
-  }
-  return StartCall(*transport_,
-                   {kAttend, EncodeRequest(request), std::move(settings)},
-                   DecodeResponse, std::move(callback));
+  return StartCall(
+      *transport_,
+      RequestCall(kAttend, request, Resolve(options, default_deadline_)),
+      DecodeResponse<pb::AttendResponse>, std::move(callback));
 }
 
 absl::StatusOr<std::vector<AttendResult>> Client::AttendBatch(
@@ -110,12 +101,10 @@ absl::StatusOr<std::vector<AttendResult>> Client::AttendBatch(
 CallHandle Client::AttendBatchAsync(absl::Span<const AttendRequest> requests,
                                     BatchCallback callback,
                                     const CallOptions& options) {
-  CallSettings settings = Resolve(options, default_deadline_);
-  settings.may_retry =
-      std::all_of(requests.begin(), requests.end(), IsIdempotent);
-  return StartCall(*transport_,
-                   {kAttendBatch, EncodeBatch(requests), std::move(settings)},
-                   DecodeResults, std::move(callback));
+  return StartCall(
+      *transport_,
+      BatchCall(kAttendBatch, requests, Resolve(options, default_deadline_)),
+      DecodeResults<pb::AttendBatchResponse>, std::move(callback));
 }
 
 std::unique_ptr<AttendStream> Client::OpenStream(const CallOptions& options) {

@@ -178,6 +178,9 @@ class Client {
   absl::StatusOr<std::vector<ForwardResult>> ForwardBatch(
       absl::Span<const ForwardRequest> requests,
       const CallOptions& options = {});
+  CallHandle ForwardBatchAsync(absl::Span<const ForwardRequest> requests,
+                               BatchCallback callback,
+                               const CallOptions& options = {});
 
   // The layers that are loaded; pages as those of sessions.
   absl::StatusOr<LayerPage> ListLayers(uint32_t page_size = 0,

@@ -1,10 +1,11 @@
 // The calls of attn.v1.LayerService: the third part of client.h.
-#include <algorithm>
 #include <utility>
 
 #include "client/cpp/all_pages.h"
 #include "client/cpp/client.h"
 #include "client/cpp/layer_codec.h"
+#include "client/cpp/request_call.h"
+#include "client/cpp/response_codec.h"
 #include "client/cpp/unary_call.h"
 
 namespace attn::client {
@@ -19,17 +20,6 @@ constexpr char kGet[] = "/attn.v1.LayerService/GetLayer";
 constexpr char kLoad[] = "/attn.v1.LayerService/LoadLayer";
 constexpr char kUnload[] = "/attn.v1.LayerService/UnloadLayer";
 
-std::vector<ForwardResult> DecodeResults(pb::ForwardBatchResponse& reply) {
-  std::vector<ForwardResult> results;
-  results.reserve(reply.results_size());
-  for (pb::ForwardResult& result : *reply.mutable_results()) {
-    results.push_back(DecodeForwardResult(result));
-  }
-  return results;
-}
-
-bool Unloaded(pb::UnloadLayerResponse& /*reply*/) { return true; }
-
 }  // namespace
 
 absl::StatusOr<ForwardResponse> Client::Forward(const ForwardRequest& request,
@@ -42,36 +32,35 @@ absl::StatusOr<ForwardResponse> Client::Forward(const ForwardRequest& request,
 CallHandle Client::ForwardAsync(const ForwardRequest& request,
                                 ForwardCallback callback,
                                 const CallOptions& options) {
-  CallSettings settings = Resolve(options, default_deadline_);
-  settings.may_retry = IsIdempotentForward(request);
-  if (request.session.has_value()) {
-    AddSessionKey(request.session->session_id, settings);
-  }
-  return StartCall(*transport_,
-                   {kForward, EncodeForward(request), std::move(settings)},
-                   DecodeForward, std::move(callback));
+  return StartCall(
+      *transport_,
+      RequestCall(kForward, request, Resolve(options, default_deadline_)),
+      DecodeResponse<pb::ForwardResponse>, std::move(callback));
 }
 
 absl::StatusOr<std::vector<ForwardResult>> Client::ForwardBatch(
     absl::Span<const ForwardRequest> requests, const CallOptions& options) {
-  CallSettings settings = Resolve(options, default_deadline_);
-  settings.may_retry =
-      std::all_of(requests.begin(), requests.end(), IsIdempotentForward);
-  return BlockingCall(
+  return Await<std::vector<ForwardResult>>([&](BatchCallback callback) {
+    ForwardBatchAsync(requests, std::move(callback), options);
+  });
+}
+
+CallHandle Client::ForwardBatchAsync(absl::Span<const ForwardRequest> requests,
+                                     BatchCallback callback,
+                                     const CallOptions& options) {
+  return StartCall(
       *transport_,
-      {kForwardBatch, EncodeForwardBatch(requests), std::move(settings)},
-      DecodeResults);
+      BatchCall(kForwardBatch, requests, Resolve(options, default_deadline_)),
+      DecodeResults<pb::ForwardBatchResponse>, std::move(callback));
 }
 
 absl::StatusOr<LayerPage> Client::ListLayers(uint32_t page_size,
                                              const std::string& page_token,
                                              const CallOptions& options) {
-  pb::ListLayersRequest message;
-  message.set_page_size(page_size);
-  message.set_page_token(page_token);
   return BlockingCall(
       *transport_,
-      SmallCall(kList, message, Resolve(options, default_deadline_)),
+      PageCall<pb::ListLayersRequest>(kList, page_size, page_token,
+                                      Resolve(options, default_deadline_)),
       DecodeLayerPage);
 }
 
@@ -108,11 +97,9 @@ absl::Status Client::UnloadLayer(const std::string& name,
                                  const CallOptions& options) {
   pb::UnloadLayerRequest message;
   message.set_name(name);
-  return BlockingCall(
-             *transport_,
-             SmallCall(kUnload, message, Resolve(options, default_deadline_)),
-             Unloaded)
-      .status();
+  return BlockingCall<pb::UnloadLayerResponse>(
+      *transport_,
+      SmallCall(kUnload, message, Resolve(options, default_deadline_)));
 }
 
 }  // namespace attn::client

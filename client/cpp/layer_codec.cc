@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "client/cpp/field_codec.h"
-#include "client/cpp/response_codec.h"
 
 namespace attn::client {
 namespace {
@@ -13,10 +12,8 @@ namespace pb = attn::v1;
 // Everything but the tensors.
 pb::ForwardRequest SmallFields(const ForwardRequest& request) {
   pb::ForwardRequest message;
-  message.set_request_id(request.request_id);
+  FillRequest(request, message);
   message.set_layer(request.layer);
-  message.mutable_kv_lengths()->Add(request.kv_lengths.begin(),
-                                    request.kv_lengths.end());
   if (request.causal.has_value()) {
     message.set_causal(static_cast<pb::CausalMode>(*request.causal));
   }
@@ -25,11 +22,6 @@ pb::ForwardRequest SmallFields(const ForwardRequest& request) {
   }
   message.mutable_positions()->Add(request.positions.begin(),
                                    request.positions.end());
-  FillOutput(request.output, *message.mutable_output());
-  if (request.session.has_value()) {
-    FillSession(*request.session, *message.mutable_session());
-  }
-  message.set_priority(static_cast<pb::Priority>(request.priority));
   return message;
 }
 
@@ -51,7 +43,7 @@ std::string_view WeightFormatName(WeightFormat format) {
   return "unspecified";
 }
 
-WireMessage EncodeForward(const ForwardRequest& request) {
+WireMessage EncodeRequest(const ForwardRequest& request) {
   WireMessage out;
   out.Append(SmallFields(request).SerializeAsString());
   AppendTensor(pb::ForwardRequest::kHiddenFieldNumber, request.hidden, out);
@@ -61,23 +53,8 @@ WireMessage EncodeForward(const ForwardRequest& request) {
   return out;
 }
 
-WireMessage EncodeForwardBatch(absl::Span<const ForwardRequest> requests) {
-  WireMessage out;
-  for (const ForwardRequest& request : requests) {
-    WireMessage item = EncodeForward(request);
-    out.AppendLengthDelimited(pb::ForwardBatchRequest::kRequestsFieldNumber,
-                              item.size_bytes());
-    out.AppendMessage(std::move(item));
-  }
-  return out;
-}
-
-ForwardResponse DecodeForward(pb::ForwardResponse& message) {
-  return TakeResponse(message);
-}
-
-ForwardResult DecodeForwardResult(pb::ForwardResult& message) {
-  return TakeResult(message);
+WireMessage EncodeBatch(absl::Span<const ForwardRequest> requests) {
+  return EncodeItems(pb::ForwardBatchRequest::kRequestsFieldNumber, requests);
 }
 
 Layer DecodeLayer(pb::Layer& message) {
@@ -108,7 +85,7 @@ LayerPage DecodeLayerPage(pb::ListLayersResponse& message) {
   return page;
 }
 
-bool IsIdempotentForward(const ForwardRequest& request) {
+bool IsIdempotent(const ForwardRequest& request) {
   return !request.session.has_value() ||
          request.session->expected_length.has_value();
 }

@@ -1,6 +1,6 @@
 // Between the structs of layer.h and the messages of attn.v1, as
-// request_codec.h has it for attention. Internal to the client. Pure functions:
-// thread-safe.
+// request_codec.h has it for attention; response_codec.h has the answers.
+// Internal to the client. Pure functions: thread-safe.
 #pragma once
 
 #include "absl/types/span.h"
@@ -11,19 +11,17 @@
 namespace attn::client {
 
 // attn.v1.ForwardRequest.
-WireMessage EncodeForward(const ForwardRequest& request);
+WireMessage EncodeRequest(const ForwardRequest& request);
 
 // attn.v1.ForwardBatchRequest with `requests` in order.
-WireMessage EncodeForwardBatch(absl::Span<const ForwardRequest> requests);
+WireMessage EncodeBatch(absl::Span<const ForwardRequest> requests);
 
 // These empty `message`.
-ForwardResponse DecodeForward(attn::v1::ForwardResponse& message);
-ForwardResult DecodeForwardResult(attn::v1::ForwardResult& message);
 Layer DecodeLayer(attn::v1::Layer& message);
 LayerPage DecodeLayerPage(attn::v1::ListLayersResponse& message);
 
 // Whether sending it twice has the effect of sending it once: false for a
 // session without expected_length.
-bool IsIdempotentForward(const ForwardRequest& request);
+bool IsIdempotent(const ForwardRequest& request);
 
 }  // namespace attn::client

@@ -1,9 +1,7 @@
 #include "client/cpp/request_codec.h"
 
-#include <utility>
-
+#include "attn/v1/attention.pb.h"
 #include "client/cpp/field_codec.h"
-#include "client/cpp/response_codec.h"
 
 namespace attn::client {
 namespace {
@@ -36,18 +34,11 @@ void FillParams(const AttentionParams& params, pb::AttentionParams& message) {
 // Everything but the large tensors.
 pb::AttendRequest SmallFields(const AttendRequest& request) {
   pb::AttendRequest message;
-  message.set_request_id(request.request_id);
+  FillRequest(request, message);
   message.set_layout(static_cast<pb::Layout>(request.layout));
   message.set_num_q_heads(request.num_q_heads);
   message.set_num_kv_heads(request.num_kv_heads);
-  message.mutable_kv_lengths()->Add(request.kv_lengths.begin(),
-                                    request.kv_lengths.end());
   FillParams(request.params, *message.mutable_params());
-  FillOutput(request.output, *message.mutable_output());
-  if (request.session.has_value()) {
-    FillSession(*request.session, *message.mutable_session());
-  }
-  message.set_priority(static_cast<pb::Priority>(request.priority));
   return message;
 }
 
@@ -64,22 +55,7 @@ WireMessage EncodeRequest(const AttendRequest& request) {
 }
 
 WireMessage EncodeBatch(absl::Span<const AttendRequest> requests) {
-  WireMessage out;
-  for (const AttendRequest& request : requests) {
-    WireMessage item = EncodeRequest(request);
-    out.AppendLengthDelimited(pb::AttendBatchRequest::kRequestsFieldNumber,
-                              item.size_bytes());
-    out.AppendMessage(std::move(item));
-  }
-  return out;
-}
-
-AttendResponse DecodeResponse(pb::AttendResponse& message) {
-  return TakeResponse(message);
-}
-
-AttendResult DecodeResult(pb::AttendResult& message) {
-  return TakeResult(message);
+  return EncodeItems(pb::AttendBatchRequest::kRequestsFieldNumber, requests);
 }
 
 bool IsIdempotent(const AttendRequest& request) {

@@ -1,8 +1,9 @@
 // The answer of an attention or of a layer, whose messages have the same
-// fields. Internal to the client. A pure function: thread-safe.
+// fields. Internal to the client. Pure functions: thread-safe.
 #pragma once
 
 #include <utility>
+#include <vector>
 
 #include "client/cpp/error_details.h"
 #include "client/cpp/field_codec.h"
@@ -12,7 +13,7 @@ namespace attn::client {
 
 // Empties `message`, an attn.v1.AttendResponse or ForwardResponse.
 template <typename Message>
-AttendResponse TakeResponse(Message& message) {
+AttendResponse DecodeResponse(Message& message) {
   AttendResponse response;
   response.request_id = std::move(*message.mutable_request_id());
   if (message.has_output() && !message.output().has_shared()) {
@@ -36,12 +37,23 @@ AttendResponse TakeResponse(Message& message) {
 
 // The same for an attn.v1.AttendResult or ForwardResult.
 template <typename Message>
-AttendResult TakeResult(Message& message) {
+AttendResult DecodeResult(Message& message) {
   AttendResult result;
   result.status =
       MakeStatus(message.status().code(), message.status().message(), "");
-  result.response = TakeResponse(*message.mutable_response());
+  result.response = DecodeResponse(*message.mutable_response());
   return result;
+}
+
+// The same for an attn.v1.AttendBatchResponse or ForwardBatchResponse.
+template <typename Message>
+std::vector<AttendResult> DecodeResults(Message& message) {
+  std::vector<AttendResult> results;
+  results.reserve(message.results_size());
+  for (auto& result : *message.mutable_results()) {
+    results.push_back(DecodeResult(result));
+  }
+  return results;
 }
 
 }  // namespace attn::client

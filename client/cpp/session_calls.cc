@@ -1,4 +1,4 @@
-// The calls of attn.v1.SessionService: the second half of client.h.
+// The calls of attn.v1.SessionService: the second part of client.h.
 #include <utility>
 
 #include "client/cpp/all_pages.h"
@@ -26,8 +26,6 @@ EncodedCall SessionCall(const char* method, const std::string& session_id,
   AddSessionKey(session_id, settings);
   return SmallCall(method, message, std::move(settings));
 }
-
-bool Deleted(pb::DeleteSessionResponse& /*reply*/) { return true; }
 
 }  // namespace
 
@@ -105,12 +103,10 @@ absl::StatusOr<Session> Client::GetSession(const std::string& session_id,
 absl::StatusOr<ListPage> Client::ListSessions(uint32_t page_size,
                                               const std::string& page_token,
                                               const CallOptions& options) {
-  pb::ListSessionsRequest message;
-  message.set_page_size(page_size);
-  message.set_page_token(page_token);
   return BlockingCall(
       *transport_,
-      SmallCall(kList, message, Resolve(options, default_deadline_)),
+      PageCall<pb::ListSessionsRequest>(kList, page_size, page_token,
+                                        Resolve(options, default_deadline_)),
       DecodeListPage);
 }
 
@@ -125,11 +121,9 @@ absl::Status Client::DeleteSession(const std::string& session_id,
                                    const CallOptions& options) {
   pb::DeleteSessionRequest message;
   message.set_session_id(session_id);
-  return BlockingCall(*transport_,
-                      SessionCall(kDelete, session_id, message,
-                                  Resolve(options, default_deadline_)),
-                      Deleted)
-      .status();
+  return BlockingCall<pb::DeleteSessionResponse>(
+      *transport_, SessionCall(kDelete, session_id, message,
+                               Resolve(options, default_deadline_)));
 }
 
 }  // namespace attn::client

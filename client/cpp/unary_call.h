@@ -2,6 +2,7 @@
 // request, a reply that is decoded, and waiting for it. Internal to the client.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -27,6 +28,16 @@ struct EncodedCall {
 EncodedCall SmallCall(const char* method,
                       const google::protobuf::MessageLite& message,
                       CallSettings settings);
+
+// The same for one page of a list.
+template <typename Message>
+EncodedCall PageCall(const char* method, uint32_t page_size,
+                     const std::string& page_token, CallSettings settings) {
+  Message message;
+  message.set_page_size(page_size);
+  message.set_page_token(page_token);
+  return SmallCall(method, message, std::move(settings));
+}
 
 // `options` with its defaults resolved, from now on.
 CallSettings Resolve(const CallOptions& options,
@@ -74,6 +85,15 @@ absl::StatusOr<T> BlockingCall(Transport& transport, EncodedCall call,
   return Await<T>([&](std::function<void(absl::StatusOr<T>)> callback) {
     StartCall(transport, std::move(call), decode, std::move(callback));
   });
+}
+
+// The same for a reply that says nothing.
+template <typename Message>
+absl::Status BlockingCall(Transport& transport, EncodedCall call) {
+  return BlockingCall(
+             transport, std::move(call),
+             +[](Message& /*reply*/) { return true; })
+      .status();
 }
 
 }  // namespace attn::client

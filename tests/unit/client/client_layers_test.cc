@@ -86,6 +86,21 @@ TEST_F(ClientLayersTest, ForwardWithASessionIsRetriedOnlyWithExpectedLength) {
               ElementsAre("Forward s1", "Forward s1", "Forward s1"));
 }
 
+// One that must not be repeated is enough.
+TEST_F(ClientLayersTest, BatchIsRetriedOnlyWhereAllOfItMayBe) {
+  std::vector<ForwardRequest> requests = {Request(), Request()};
+  requests[1].session = SessionRef{.session_id = "s1"};
+  server_.ExpectLayerCalls({{kUnavailable}});
+  EXPECT_FALSE(client_->ForwardBatch(requests).ok());
+  requests[1].session->expected_length = 4;
+  server_.ExpectLayerCalls({{kUnavailable}});
+  const auto results = client_->ForwardBatch(requests);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_THAT(
+      server_.layer_calls(),
+      ElementsAre("ForwardBatch -", "ForwardBatch -", "ForwardBatch -"));
+}
+
 TEST_F(ClientLayersTest, ListGivesAllPages) {
   const auto page = client_->ListLayers(1);
   ASSERT_TRUE(page.ok()) << page.status();

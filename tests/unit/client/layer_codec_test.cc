@@ -4,6 +4,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "client/cpp/response_codec.h"
 #include "google/protobuf/text_format.h"
 
 namespace attn::client {
@@ -60,7 +61,7 @@ ForwardRequest FullRequest() {
 
 attn::v1::ForwardRequest Sent(const ForwardRequest& request) {
   attn::v1::ForwardRequest message;
-  EXPECT_TRUE(message.ParseFromString(EncodeForward(request).FlattenForTest()));
+  EXPECT_TRUE(message.ParseFromString(EncodeRequest(request).FlattenForTest()));
   return message;
 }
 
@@ -85,8 +86,7 @@ TEST(LayerCodecTest, BatchKeepsTheOrder) {
   const std::vector<ForwardRequest> requests = {{.layer = "a/0"},
                                                 {.layer = "b/1"}};
   attn::v1::ForwardBatchRequest message;
-  ASSERT_TRUE(
-      message.ParseFromString(EncodeForwardBatch(requests).FlattenForTest()));
+  ASSERT_TRUE(message.ParseFromString(EncodeBatch(requests).FlattenForTest()));
   ASSERT_EQ(message.requests_size(), 2);
   EXPECT_EQ(message.requests(0).layer(), "a/0");
   EXPECT_EQ(message.requests(1).layer(), "b/1");
@@ -136,7 +136,7 @@ TEST(LayerCodecTest, DecodesAnAnswerAndAFailedItem) {
           timing { total_ns: 7 batch_size: 2 }
         })pb",
       &good));
-  const ForwardResult result = DecodeForwardResult(good);
+  const ForwardResult result = DecodeResult(good);
   EXPECT_TRUE(result.status.ok());
   EXPECT_EQ(result.response.output.bytes(), "oooo");
   EXPECT_EQ(result.response.lse.bytes(), "llll");
@@ -146,16 +146,17 @@ TEST(LayerCodecTest, DecodesAnAnswerAndAFailedItem) {
   attn::v1::ForwardResult bad;
   bad.mutable_status()->set_code(5);
   bad.mutable_response()->set_request_id("x");
-  const ForwardResult failed = DecodeForwardResult(bad);
+  const ForwardResult failed = DecodeResult(bad);
   EXPECT_EQ(failed.status.code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(failed.response.request_id, "x");
 }
 
 TEST(LayerCodecTest, SessionNeedsAnExpectedLengthToBeRepeated) {
-  EXPECT_TRUE(IsIdempotentForward({}));
-  EXPECT_FALSE(IsIdempotentForward({.session = SessionRef{.session_id = "s"}}));
-  EXPECT_TRUE(IsIdempotentForward(
-      {.session = SessionRef{.session_id = "s", .expected_length = 0}}));
+  EXPECT_TRUE(IsIdempotent(ForwardRequest{}));
+  ForwardRequest request = {.session = SessionRef{.session_id = "s"}};
+  EXPECT_FALSE(IsIdempotent(request));
+  request.session->expected_length = 0;
+  EXPECT_TRUE(IsIdempotent(request));
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "attn/v1/attention.pb.h"
+#include "client/cpp/response_codec.h"
 #include "google/protobuf/text_format.h"
 
 namespace attn::client {
