@@ -1,12 +1,9 @@
 #include "client/cpp/sharded_client.h"
 
-#include <algorithm>
 #include <set>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/blocking_counter.h"
-#include "absl/time/clock.h"
 #include "client/cpp/error_details.h"
 #include "client/cpp/rendezvous.h"
 #include "client/cpp/server_rotation.h"
@@ -112,111 +109,6 @@ absl::Status ShardedClient::OnOwner(
     status = Restore(owner, session_id, call);
   }
   return OfServer(owner, status);
-}
-
-absl::StatusOr<AttendResponse> ShardedClient::Attend(
-    const AttendRequest& request, const CallOptions& options) {
-  if (!request.session.has_value()) {
-    return AttendAnywhere(request, options);
-  }
-  return ResultOfOwner<AttendResponse>(
-      request.session->session_id,
-      [&](Client& client) { return client.Attend(request, options); });
-}
-
-absl::StatusOr<AttendResponse> ShardedClient::AttendAnywhere(
-    const AttendRequest& request, CallOptions options) {
-  if (options.deadline <= absl::ZeroDuration()) {
-    options.deadline = options_.client.default_deadline;
-  }
-  const absl::Time end = absl::Now() + options.deadline;
-  absl::Status status;
-  for (size_t tried = 0; tried < clients_.size(); ++tried) {
-    const size_t server = rotation_->Next(absl::Now());
-    absl::StatusOr<AttendResponse> response =
-        clients_[server]->Attend(request, options);
-    if (response.ok()) {
-      return response;
-    }
-    status = OfServer(server, response.status());
-    if (!absl::IsUnavailable(status)) {
-      return status;
-    }
-    const absl::Time now = absl::Now();
-    rotation_->MarkAway(server, now);
-    options.deadline = end - now;
-    if (options.deadline <= absl::ZeroDuration()) {
-      return status;
-    }
-  }
-  return status;
-}
-
-CallHandle ShardedClient::AttendAsync(const AttendRequest& request,
-                                      Client::AttendCallback callback,
-                                      const CallOptions& options) {
-  const bool has_session = request.session.has_value();
-  const size_t server = has_session ? Owner(request.session->session_id)
-                                    : rotation_->Next(absl::Now());
-  return clients_[server]->AttendAsync(
-      request,
-      [this, server, has_session,
-       callback = std::move(callback)](absl::StatusOr<AttendResponse> answer) {
-        if (!has_session && absl::IsUnavailable(answer.status())) {
-          rotation_->MarkAway(server, absl::Now());
-        }
-        callback(answer.ok() ? std::move(answer)
-                             : OfServer(server, answer.status()));
-      },
-      options);
-}
-
-void ShardedClient::Scatter(size_t server,
-                            absl::StatusOr<std::vector<AttendResult>> answer,
-                            const std::vector<size_t>& places,
-                            std::vector<AttendResult>& results) const {
-  for (size_t i = 0; i < places.size(); ++i) {
-    AttendResult& result = results[places[i]];
-    if (answer.ok() && i < answer->size()) {
-      result = std::move((*answer)[i]);
-    } else {
-      result.status = answer.ok() ? absl::InternalError("no result was sent")
-                                  : answer.status();
-    }
-    result.status = OfServer(server, result.status);
-  }
-}
-
-std::vector<AttendResult> ShardedClient::AttendBatch(
-    absl::Span<const AttendRequest> requests, const CallOptions& options) {
-  const size_t anywhere = rotation_->Next(absl::Now());
-  std::vector<std::vector<size_t>> places(clients_.size());
-  std::vector<std::vector<AttendRequest>> messages(clients_.size());
-  std::vector<AttendResult> results(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const auto& session = requests[i].session;
-    const size_t server =
-        session.has_value() ? Owner(session->session_id) : anywhere;
-    places[server].push_back(i);
-    messages[server].push_back(requests[i]);
-    results[i].response.request_id = requests[i].request_id;
-  }
-  absl::BlockingCounter pending(static_cast<int>(clients_.size()));
-  for (size_t server = 0; server < clients_.size(); ++server) {
-    if (messages[server].empty()) {
-      pending.DecrementCount();
-      continue;
-    }
-    clients_[server]->AttendBatchAsync(
-        messages[server],
-        [&, server](absl::StatusOr<std::vector<AttendResult>> answer) {
-          Scatter(server, std::move(answer), places[server], results);
-          pending.DecrementCount();
-        },
-        options);
-  }
-  pending.Wait();
-  return results;
 }
 
 std::unique_ptr<AttendStream> ShardedClient::OpenStream(

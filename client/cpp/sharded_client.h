@@ -65,7 +65,7 @@ struct ShardedOptions {
   // How long calls without a session pass over a server that did not answer.
   absl::Duration away_pause = absl::Seconds(1);
   // Absent: a lost session is the caller's to see. The calls that block, but
-  // for Create-, Fork-, Delete- and ImportSession and AttendBatch, use it.
+  // for Create-, Fork-, Delete- and ImportSession and the batches, use it.
   SessionRestorer restore_session = nullptr;
 };
 
@@ -107,6 +107,16 @@ class ShardedClient {
   // none. A message that fails as a whole gives its items their status.
   std::vector<AttendResult> AttendBatch(
       absl::Span<const AttendRequest> requests,
+      const CallOptions& options = {});
+  // As Attend, AttendAsync and AttendBatch. Every server must have loaded the
+  // layer; server(i) loads and lists them.
+  absl::StatusOr<ForwardResponse> Forward(const ForwardRequest& request,
+                                          const CallOptions& options = {});
+  CallHandle ForwardAsync(const ForwardRequest& request,
+                          Client::ForwardCallback callback,
+                          const CallOptions& options = {});
+  std::vector<ForwardResult> ForwardBatch(
+      absl::Span<const ForwardRequest> requests,
       const CallOptions& options = {});
   // A stream to the session's server: all its requests must be of sessions
   // there, or of none.
@@ -153,8 +163,27 @@ class ShardedClient {
   explicit ShardedClient(ShardedOptions options);
 
   size_t Owner(std::string_view session_id) const;
-  absl::StatusOr<AttendResponse> AttendAnywhere(const AttendRequest& request,
+
+  // Of attention or of a layer, whose answers are of one type: Attend and
+  // Forward, of the session's server or of one that is there.
+  using Call = std::function<absl::StatusOr<AttendResponse>(
+      Client&, const CallOptions&)>;
+  absl::StatusOr<AttendResponse> Answer(
+      const std::optional<SessionRef>& session, const Call& call,
+      const CallOptions& options);
+  absl::StatusOr<AttendResponse> AnswerAnywhere(const Call& call,
                                                 CallOptions options);
+  // AttendAsync and ForwardAsync.
+  using Start = std::function<CallHandle(Client&, Client::AttendCallback)>;
+  CallHandle AnswerAsync(const std::optional<SessionRef>& session,
+                         Client::AttendCallback callback, const Start& start);
+  // AttendBatch and ForwardBatch; `start` is Client's.
+  template <typename Request>
+  std::vector<AttendResult> AnswerBatch(
+      absl::Span<const Request> requests, const CallOptions& options,
+      CallHandle (Client::*start)(absl::Span<const Request>,
+                                  Client::BatchCallback, const CallOptions&));
+
   // `call` on the session's server; once more where the session was lost and
   // could be restored.
   absl::Status OnOwner(const std::string& session_id,
