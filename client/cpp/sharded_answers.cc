@@ -103,6 +103,9 @@ std::vector<AttendResult> ShardedClient::AnswerBatch(
     (clients_[server].get()->*start)(
         messages[server],
         [&, server](absl::StatusOr<std::vector<AttendResult>> answer) {
+          if (server == anywhere && absl::IsUnavailable(answer.status())) {
+            rotation_->MarkAway(server, absl::Now());
+          }
           Scatter(server, std::move(answer), places[server], results);
           pending.DecrementCount();
         },

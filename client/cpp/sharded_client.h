@@ -104,7 +104,8 @@ class ShardedClient {
                          Client::AttendCallback callback,
                          const CallOptions& options = {});
   // A message to each server that has sessions of it, and one for what has
-  // none. A message that fails as a whole gives its items their status.
+  // none. A message that fails as a whole gives its items their status; a
+  // server that is away is passed over from the next call on.
   std::vector<AttendResult> AttendBatch(
       absl::Span<const AttendRequest> requests,
       const CallOptions& options = {});

@@ -122,7 +122,8 @@ class ShardedClient:
                      **options: Unpack[CallOptions]) -> list[AttendResult]:
         """As Client.attend_batch, in a message to each server that has sessions of it
         and one for what has none, one after the other. Raises the first error of a
-        message as a whole."""
+        message as a whole; a server that is away is passed over from the next call
+        on."""
         return self._answers(lambda client, part: client.attend_batch(part, **options), requests)
 
     def forward(self, layer: str, hidden: Array, context: Array | None = None,
@@ -186,7 +187,12 @@ class ShardedClient:
             places.setdefault(server, []).append(n)
         results: dict[int, T] = {}
         for server, numbers in places.items():
-            results.update(zip(numbers, call(self._clients[server], [requests[n] for n in numbers])))
+            try:
+                results.update(zip(numbers, call(self._clients[server], [requests[n] for n in numbers])))
+            except UnavailableError:
+                if server == anywhere:
+                    self._rotation.mark_away(server, time.monotonic())
+                raise
         return [results[n] for n in range(len(requests))]
 
 

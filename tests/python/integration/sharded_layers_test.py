@@ -40,6 +40,15 @@ def test_forward_without_a_session_passes_over_lost_servers(fleet, hidden):
         assert raised.value.server in fleet.addresses
 
 
+def test_batches_pass_over_a_server_that_was_away(fleet, hidden):
+    with ShardedClient(fleet.addresses, retry=ONCE, away_pause=60.0) as sharded:
+        fleet.kill(0)
+        with pytest.raises(errors.UnavailableError, match=fleet.addresses[0]):
+            sharded.forward_batch([ForwardRequest(NAME, hidden)])
+        for _ in range(4):
+            sharded.forward_batch([ForwardRequest(NAME, hidden)])[0].unwrap()
+
+
 def test_forward_with_a_session_goes_to_its_server(fleet, hidden):
     with ShardedClient(fleet.addresses) as sharded:
         whole = sharded.forward(NAME, hidden, causal="top_left").output

@@ -158,5 +158,15 @@ TEST_F(ShardedLayersTest, BatchesAreSplitByServer) {
   }
 }
 
+TEST_F(ShardedLayersTest, BatchPassesOverAServerThatWasAway) {
+  const auto sharded = Connect();
+  servers_[0].ExpectLayerCalls({{kUnavailable}});
+  EXPECT_FALSE(sharded->ForwardBatch({Request()}).front().status.ok());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(sharded->ForwardBatch({Request()}).front().status.ok());
+  }
+  EXPECT_THAT(servers_[0].layer_calls(), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace attn::client
