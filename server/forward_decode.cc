@@ -74,7 +74,7 @@ class ForwardSplitter {
 absl::Status CheckSmall(const Request& small) {
   ATTN_RETURN_IF_ERROR(CheckEnvelope(small.request_id(), small.priority()));
   if (small.layer().empty()) {
-    return InvalidOption("layer", "must name a layer", "nothing");
+    return InvalidOption("layer", "is required", "nothing");
   }
   if (!small.output().has_shared()) return absl::OkStatus();
   return InvalidTensor("output.shared", "must be absent from a ForwardRequest",

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ struct RequestSpec {
   // Its name in the message; empty: its fields are the message's.
   std::string rope_field = "params.rope";
   OutputOptions output;
+  // Bytes that stand in the reply in the place of the output's, where that is
+  // not the answer itself. The output then has no more bytes than the query.
+  std::optional<int64_t> reply_output_bytes;
 };
 
 }  // namespace attn

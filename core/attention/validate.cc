@@ -138,7 +138,8 @@ double Bytes(std::optional<int64_t> size) {
 
 // Sizes of the reply's tensors. They may be large although the request is
 // small: an empty value tensor can declare any value_head_dim.
-absl::Status PlanReply(const RequestLimits& limits, AttentionPlan& plan) {
+absl::Status PlanReply(const RequestSpec& spec, const RequestLimits& limits,
+                       AttentionPlan& plan) {
   const Geometry& g = plan.geometry;
   const auto output =
       Product({g.batch_size, g.num_q_heads, g.q_len, g.value_head_dim,
@@ -150,9 +151,11 @@ absl::Status PlanReply(const RequestLimits& limits, AttentionPlan& plan) {
   const auto top = Product({g.batch_size, g.num_q_heads, g.q_len,
                             plan.output.top_k, int64_t{sizeof(float)}});
   const bool has_weights = plan.output.weights != WeightsMode::kNone;
-  const double total = Bytes(output) +
-                       (plan.output.return_lse ? Bytes(lse) : 0.0) +
-                       (has_weights ? Bytes(weights) : 0.0) + 2 * Bytes(top);
+  const double total =
+      Bytes(spec.reply_output_bytes.has_value() ? spec.reply_output_bytes
+                                                : output) +
+      (plan.output.return_lse ? Bytes(lse) : 0.0) +
+      (has_weights ? Bytes(weights) : 0.0) + 2 * Bytes(top);
   if (total > static_cast<double>(limits.max_reply_bytes)) {
     return TooLarge("the reply's tensors", total,
                     static_cast<double>(limits.max_reply_bytes));
@@ -202,7 +205,7 @@ absl::StatusOr<AttentionPlan> FinishPlan(const RequestSpec& spec,
   ResolveOptions(spec, plan);
   ATTN_RETURN_IF_ERROR(CheckMask(spec.attn_mask, plan));
   ATTN_RETURN_IF_ERROR(PlanRope(spec, plan));
-  ATTN_RETURN_IF_ERROR(PlanReply(limits, plan));
+  ATTN_RETURN_IF_ERROR(PlanReply(spec, limits, plan));
   return plan;
 }
 

@@ -11,16 +11,6 @@
 namespace attn {
 namespace {
 
-// `what` of a field, e.g. "'s head_dim".
-absl::Status CheckFits(std::string_view field, std::string_view what,
-                       int64_t found, int64_t expected) {
-  if (found == expected) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
-      absl::StrCat(std::string(field), std::string(what),
-                   " must equal the session's ", expected, "; got ", found));
-}
-
 absl::Status CheckBatch(std::string_view field, const HeadsShape& shape) {
   if (shape.batch_size == 1) return absl::OkStatus();
   return InvalidTensor(absl::StrCat(std::string(field), ".shape[0]"),
@@ -43,12 +33,21 @@ absl::StatusOr<HeadsShape> ReadAppended(std::string_view field,
       const HeadsShape shape,
       ReadShape(field, "num_kv_heads", tensor, spec.layout, heads));
   ATTN_RETURN_IF_ERROR(CheckBatch(field, shape));
-  ATTN_RETURN_IF_ERROR(CheckFits(field, "'s number of heads", shape.num_heads,
-                                 layer.num_kv_heads));
+  ATTN_RETURN_IF_ERROR(CheckFitsSession(field, "'s number of heads",
+                                        shape.num_heads, layer.num_kv_heads));
   return shape;
 }
 
 }  // namespace
+
+absl::Status CheckFitsSession(std::string_view field, std::string_view what,
+                              int64_t found, int64_t expected) {
+  if (found == expected) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, Reason::kSpecMismatch,
+      absl::StrCat(std::string(field), std::string(what),
+                   " must equal the session's ", expected, "; got ", found));
+}
 
 absl::StatusOr<int64_t> CheckAppend(const RequestSpec& spec,
                                     const SessionLayer& layer) {
@@ -56,11 +55,11 @@ absl::StatusOr<int64_t> CheckAppend(const RequestSpec& spec,
   ATTN_ASSIGN_OR_RETURN(const HeadsShape key,
                         ReadAppended("key", spec.key, spec, layer));
   ATTN_RETURN_IF_ERROR(
-      CheckFits("key", "'s head_dim", key.dim, layer.head_dim));
+      CheckFitsSession("key", "'s head_dim", key.dim, layer.head_dim));
   ATTN_ASSIGN_OR_RETURN(const HeadsShape value,
                         ReadAppended("value", spec.value, spec, layer));
-  ATTN_RETURN_IF_ERROR(
-      CheckFits("value", "'s head_dim", value.dim, layer.value_head_dim));
+  ATTN_RETURN_IF_ERROR(CheckFitsSession("value", "'s head_dim", value.dim,
+                                        layer.value_head_dim));
   ATTN_RETURN_IF_ERROR(CheckValueFits(key, value, spec.layout));
   return key.length;
 }
@@ -73,10 +72,10 @@ absl::StatusOr<Geometry> CheckSessionShapes(const RequestSpec& spec,
                                   spec.layout, spec.num_q_heads));
   ATTN_RETURN_IF_ERROR(CheckBatch("query", query));
   ATTN_RETURN_IF_ERROR(
-      CheckFits("query", "'s head_dim", query.dim, layer.head_dim));
+      CheckFitsSession("query", "'s head_dim", query.dim, layer.head_dim));
   if (spec.num_kv_heads != 0) {
-    ATTN_RETURN_IF_ERROR(
-        CheckFits("num_kv_heads", "", spec.num_kv_heads, layer.num_kv_heads));
+    ATTN_RETURN_IF_ERROR(CheckFitsSession("num_kv_heads", "", spec.num_kv_heads,
+                                          layer.num_kv_heads));
   }
   if (query.num_heads % layer.num_kv_heads != 0) {
     return MakeError(

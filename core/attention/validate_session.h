@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,11 @@ struct SessionLayer {
   int64_t past_len = 0;  // Tokens before this call's append.
   int64_t window = 0;    // 0: off.
 };
+
+// FAILED_PRECONDITION / SPEC_MISMATCH unless `what` of a field, e.g. "'s
+// head_dim", is the session's.
+absl::Status CheckFitsSession(std::string_view field, std::string_view what,
+                              int64_t found, int64_t expected);
 
 // Keys and values to append: both or neither, B 1, any float dtypes, and the
 // session's heads and dims. Returns their number of tokens.

@@ -1,6 +1,7 @@
 #include "core/engine/forward_job.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/attention/validate_session.h"
@@ -16,6 +17,8 @@
 
 namespace attn {
 namespace {
+
+constexpr int64_t kMaxLength = std::numeric_limits<int64_t>::max();
 
 int64_t Aligned(int64_t bytes) { return RoundUp(bytes, kBufferAlignment); }
 
@@ -36,14 +39,14 @@ void ReadAsF32(const TensorSpec& tensor, const ReadBytes& read, float* to) {
   }
 }
 
-// The layer as it will be once its own length is known.
-SessionLayer LayerOf(const Session& session) {
-  const KvSpec& spec = session.spec();
-  return {.num_kv_heads = spec.num_kv_heads,
-          .head_dim = spec.head_dim,
-          .value_head_dim = spec.value_head_dim,
-          .past_len = 0,
-          .window = spec.window};
+// Keys and values of the layer are of the session's form.
+absl::Status CheckSpec(const AttentionLayer& layer, const KvSpec& spec) {
+  ATTN_RETURN_IF_ERROR(CheckFitsSession("layer", "'s num_kv_heads",
+                                        layer.num_kv_heads, spec.num_kv_heads));
+  ATTN_RETURN_IF_ERROR(
+      CheckFitsSession("layer", "'s head_dim", layer.head_dim, spec.head_dim));
+  return CheckFitsSession("layer", "'s value_head_dim", layer.head_dim,
+                          spec.value_head_dim);
 }
 
 }  // namespace
@@ -58,10 +61,12 @@ absl::StatusOr<ForwardJobPtr> PrepareForward(Engine& engine,
       PlanForward(*request.layer, request.spec, request.session != nullptr));
   const ForwardJobPtr job(
       new ForwardJob(engine, std::move(request), std::move(plan)));
-  ATTN_RETURN_IF_ERROR(job->request_.session == nullptr ? job->PlanStateless()
-                                                        : job->CheckSession());
+  ATTN_ASSIGN_OR_RETURN(AttentionPlan attention, job->PlanAttention());
   if (job->request_.check_reply != nullptr) {
-    ATTN_RETURN_IF_ERROR(job->request_.check_reply(job->ReplyBytes()));
+    ATTN_RETURN_IF_ERROR(job->request_.check_reply(job->ReplyBytes(attention)));
+  }
+  if (job->request_.session == nullptr) {
+    job->attention_plan_ = std::move(attention);
   }
   job->facts_ = job->Facts();
   ATTN_ASSIGN_OR_RETURN(job->ticket_, engine.AdmitJob(job->facts_));
@@ -71,41 +76,31 @@ absl::StatusOr<ForwardJobPtr> PrepareForward(Engine& engine,
   return job;
 }
 
-absl::Status ForwardJob::PlanStateless() {
-  ATTN_ASSIGN_OR_RETURN(attention_plan_,
-                        ValidateRequest(plan_.attention, request_.limits));
-  return absl::OkStatus();
-}
-
-// What can be said before the session's turn comes.
-absl::Status ForwardJob::CheckSession() {
-  const Session& session = *request_.session;
+// A session's length is settled when its turn comes, and so is what depends on
+// it. Until then it is taken for no longer than it is, unless the mask wants
+// it.
+absl::StatusOr<AttentionPlan> ForwardJob::PlanAttention() {
+  if (request_.session == nullptr) {
+    return ValidateRequest(plan_.attention, request_.limits);
+  }
+  Session& session = *request_.session;
   ATTN_RETURN_IF_ERROR(
       session.CheckLayer(request_.session_layer, "session.layer"));
-  const SessionLayer layer = LayerOf(session);
-  ATTN_RETURN_IF_ERROR(CheckAppend(plan_.attention, layer).status());
+  ATTN_RETURN_IF_ERROR(CheckSpec(*request_.layer, session.spec()));
   request_.options.tenant = &session.tenant();
-  return CheckSessionShapes(plan_.attention, layer, plan_.kv_len).status();
+  const int64_t length =
+      std::min(session.Lock(request_.session_layer)->length(),
+               request_.expected_length.value_or(kMaxLength));
+  const Dims& mask = plan_.attention.attn_mask.dims;
+  const int64_t wanted = mask.empty() ? 0 : mask.back() - plan_.kv_len;
+  return ValidateSessionRequest(
+      plan_.attention, SessionLayerOf(session.spec(), std::max(length, wanted)),
+      request_.limits);
 }
 
-// With a session as long as it is now: of its own the reply is checked again
-// when it is made.
-int64_t ForwardJob::ReplyBytes() const {
-  if (attention_plan_.has_value()) {
-    return plan_.output_bytes + attention_plan_->lse_bytes +
-           attention_plan_->weights_bytes + 2 * attention_plan_->top_bytes;
-  }
-  const OutputOptions& output = plan_.attention.output;
-  const int64_t length =
-      request_.session->Lock(request_.session_layer)->length();
-  int64_t floats_per_row = 2 * std::min(output.top_k, kMaxTopK);
-  if (output.return_lse) floats_per_row += 1;
-  if (output.weights != WeightsMode::kNone) {
-    floats_per_row += length + plan_.kv_len;
-  }
-  // No overflow: rows and keys are of bytes that are there.
-  return plan_.output_bytes + plan_.num_rows() * request_.layer->num_q_heads *
-                                  floats_per_row * int64_t{sizeof(float)};
+int64_t ForwardJob::ReplyBytes(const AttentionPlan& attention) const {
+  return plan_.output_bytes + attention.lse_bytes + attention.weights_bytes +
+         2 * attention.top_bytes;
 }
 
 TaskFacts ForwardJob::Facts() const {

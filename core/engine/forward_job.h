@@ -91,9 +91,8 @@ class ForwardJob : public std::enable_shared_from_this<ForwardJob> {
   ForwardJob(Engine& engine, ForwardRequest request, ForwardPlan plan);
 
   // Preparing, in this order.
-  absl::Status PlanStateless();
-  absl::Status CheckSession();
-  int64_t ReplyBytes() const;
+  absl::StatusOr<AttentionPlan> PlanAttention();
+  int64_t ReplyBytes(const AttentionPlan& attention) const;
   TaskFacts Facts() const;
   absl::Status TakeMemory();
   void CopyTensors();

@@ -33,7 +33,7 @@ absl::Status CheckStates(std::string_view field, const TensorSpec& tensor,
                          ToString(tensor.dims));
   }
   if (tensor.dims[0] >= 1) return absl::OkStatus();
-  return InvalidTensor(name + ".shape[0]", "must not be 0", "0");
+  return InvalidTensor(name + ".shape[0]", "must be at least 1", "0");
 }
 
 absl::Status CheckContext(const ForwardSpec& spec,
@@ -50,6 +50,22 @@ absl::Status CheckContext(const ForwardSpec& spec,
   return InvalidTensor(
       "context.shape[0]", "must equal hidden.shape[0]",
       absl::StrCat(spec.context.dims[0], " vs ", spec.hidden.dims[0]));
+}
+
+// What it broadcasts to is attention's to say.
+absl::Status CheckMask(const ForwardSpec& spec) {
+  const TensorSpec& mask = spec.attn_mask;
+  if (!mask.is_present) return absl::OkStatus();
+  ATTN_RETURN_IF_ERROR(CheckTensor("attn_mask", mask));
+  if (mask.dtype == DataType::kBool || mask.dtype == DataType::kF32 ||
+      mask.dtype == spec.hidden.dtype) {
+    return absl::OkStatus();
+  }
+  return InvalidTensor(
+      "attn_mask.dtype",
+      absl::StrCat("must be BOOL, F32 or hidden.dtype ",
+                   std::string(DataTypeName(spec.hidden.dtype))),
+      DataTypeName(mask.dtype));
 }
 
 absl::Status CheckBatch(const ForwardSpec& spec, bool has_session) {
@@ -76,7 +92,8 @@ absl::Status CheckOptions(const ForwardSpec& spec,
     return absl::OkStatus();
   }
   return InvalidOption("output.dtype", "must be F32, F16 or BF16",
-                       DataTypeName(dtype));
+                       absl::StrCat(std::string(DataTypeName(dtype)), " (",
+                                    static_cast<int32_t>(dtype), ")"));
 }
 
 // Rows of f32 with `width` elements.
@@ -99,10 +116,9 @@ TensorSpec Projected(const ForwardPlan& plan, int64_t length, int64_t width,
 }
 
 // As attention takes it: in bool or f32.
-absl::StatusOr<TensorSpec> MaskOf(const ForwardSpec& spec) {
+TensorSpec MaskOf(const ForwardSpec& spec) {
   TensorSpec mask = spec.attn_mask;
-  if (!mask.is_present || mask.dtype != spec.hidden.dtype) return mask;
-  ATTN_RETURN_IF_ERROR(CheckTensor("attn_mask", mask));
+  if (!mask.is_present || mask.dtype == DataType::kBool) return mask;
   mask.data_bytes =
       mask.data_bytes / ElementBytes(mask.dtype) * ElementBytes(DataType::kF32);
   mask.dtype = DataType::kF32;
@@ -144,15 +160,15 @@ absl::Status PlanBytes(const AttentionLayer& layer, ForwardPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status PlanAttention(const AttentionLayer& layer, const ForwardSpec& spec,
-                           ForwardPlan& plan) {
+void PlanAttention(const AttentionLayer& layer, const ForwardSpec& spec,
+                   ForwardPlan& plan) {
   const int64_t q_width = layer.num_q_heads * layer.head_dim;
   const int64_t kv_width = layer.num_kv_heads * layer.head_dim;
   RequestSpec& attention = plan.attention;
   attention.query = Projected(plan, plan.q_len, q_width, plan.query_bytes);
   attention.key = Projected(plan, plan.kv_len, kv_width, plan.kv_bytes);
   attention.value = attention.key;
-  ATTN_ASSIGN_OR_RETURN(attention.attn_mask, MaskOf(spec));
+  attention.attn_mask = MaskOf(spec);
   attention.layout = Layout::kBSE;
   attention.num_q_heads = layer.num_q_heads;
   attention.num_kv_heads = layer.num_kv_heads;
@@ -161,7 +177,7 @@ absl::Status PlanAttention(const AttentionLayer& layer, const ForwardSpec& spec,
   attention.rope_field = "";
   attention.output = spec.output;
   attention.output.dtype = DataType::kF32;
-  return absl::OkStatus();
+  attention.reply_output_bytes = plan.output_bytes;
 }
 
 }  // namespace
@@ -171,6 +187,7 @@ absl::StatusOr<ForwardPlan> PlanForward(const AttentionLayer& layer,
                                         bool has_session) {
   ATTN_RETURN_IF_ERROR(CheckStates("hidden", spec.hidden, layer));
   ATTN_RETURN_IF_ERROR(CheckContext(spec, layer));
+  ATTN_RETURN_IF_ERROR(CheckMask(spec));
   ATTN_RETURN_IF_ERROR(CheckBatch(spec, has_session));
   ATTN_RETURN_IF_ERROR(CheckOptions(spec, layer));
   ForwardPlan plan;
@@ -182,7 +199,7 @@ absl::StatusOr<ForwardPlan> PlanForward(const AttentionLayer& layer,
                           ? spec.hidden.dtype
                           : spec.output.dtype;
   ATTN_RETURN_IF_ERROR(PlanBytes(layer, plan));
-  ATTN_RETURN_IF_ERROR(PlanAttention(layer, spec, plan));
+  PlanAttention(layer, spec, plan);
   return plan;
 }
 

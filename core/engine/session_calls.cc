@@ -8,21 +8,13 @@
 namespace attn {
 namespace {
 
-// The layer as a call finds it whose append starts at `start`.
-SessionLayer LayerOf(const SessionCall& call, int64_t start) {
-  const KvSpec& spec = call.session.spec();
-  return {.num_kv_heads = spec.num_kv_heads,
-          .head_dim = spec.head_dim,
-          .value_head_dim = spec.value_head_dim,
-          .past_len = start,
-          .window = spec.window};
-}
-
 // Takes pages for what there is to append. The lengths are settled by this, so
 // it comes before the rules that need them.
 absl::StatusOr<KvAppend> BeginAppend(SessionCall& call, KvLayer& layer) {
-  ATTN_ASSIGN_OR_RETURN(call.append.num_tokens,
-                        CheckAppend(call.spec, LayerOf(call, layer.length())));
+  ATTN_ASSIGN_OR_RETURN(
+      call.append.num_tokens,
+      CheckAppend(call.spec,
+                  SessionLayerOf(call.session.spec(), layer.length())));
   return layer.BeginAppend(call.append, call.expected_length);
 }
 
@@ -58,14 +50,23 @@ void WriteAndCommit(const SessionCall& call, const RopePlan& rope,
 
 }  // namespace
 
+SessionLayer SessionLayerOf(const KvSpec& spec, int64_t past_len) {
+  return {.num_kv_heads = spec.num_kv_heads,
+          .head_dim = spec.head_dim,
+          .value_head_dim = spec.value_head_dim,
+          .past_len = past_len,
+          .window = spec.window};
+}
+
 absl::StatusOr<int64_t> AppendTokens(SessionCall call, const std::byte* cos,
                                      const std::byte* sin) {
   ATTN_RETURN_IF_ERROR(CheckAppendAlone(call.spec));
   ATTN_RETURN_IF_ERROR(call.session.CheckLayer(call.layer, "session.layer"));
   const Session::LayerGuard layer = call.session.Lock(call.layer);
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
-  ATTN_ASSIGN_OR_RETURN(const AttentionPlan plan,
-                        PlanAppend(call, LayerOf(call, append.start())));
+  ATTN_ASSIGN_OR_RETURN(
+      const AttentionPlan plan,
+      PlanAppend(call, SessionLayerOf(call.session.spec(), append.start())));
   WriteAndCommit(call, plan.rope, cos, sin, append);
   return layer->length();
 }
@@ -77,8 +78,9 @@ absl::StatusOr<AttentionTaskPtr> PrepareSessionTask(
   ATTN_ASSIGN_OR_RETURN(KvAppend append, BeginAppend(call, *layer));
   ATTN_ASSIGN_OR_RETURN(
       AttentionPlan plan,
-      ValidateSessionRequest(call.spec, LayerOf(call, append.start()),
-                             request.limits));
+      ValidateSessionRequest(
+          call.spec, SessionLayerOf(call.session.spec(), append.start()),
+          request.limits));
   ATTN_RETURN_IF_ERROR(request.check_reply(plan));
   SubmitOptions options = request.options;
   options.tenant = &call.session.tenant();

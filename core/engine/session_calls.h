@@ -19,6 +19,9 @@
 
 namespace attn {
 
+// A layer of a session as validation sees it that finds `past_len` tokens.
+SessionLayer SessionLayerOf(const KvSpec& spec, int64_t past_len);
+
 // One call on a layer. Borrows the spec.
 struct SessionCall {
   Session& session;

@@ -63,7 +63,7 @@ absl::StatusOr<KvAppend> KvLayer::BeginAppend(
   if (key.num_tokens > max_length_ - length_) {
     return MakeError(
         absl::StatusCode::kFailedPrecondition, Reason::kMaxLength,
-        absl::StrCat("key: the layer's length must stay within the session's "
+        absl::StrCat("session.layer: its length must stay within the session's "
                      "max_length of ",
                      max_length_, "; got ", length_, " + ", key.num_tokens));
   }

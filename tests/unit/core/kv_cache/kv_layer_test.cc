@@ -144,7 +144,7 @@ TEST_F(KvLayerTest, AppendBeyondMaxLengthIsRefused) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(status), Reason::kMaxLength);
   EXPECT_EQ(status.message(),
-            "key: the layer's length must stay within the session's "
+            "session.layer: its length must stay within the session's "
             "max_length of 100; got 90 + 11");
   EXPECT_EQ(ReasonOf(TryAppend(layer, INT64_MAX)), Reason::kMaxLength);
   EXPECT_TRUE(TryAppend(layer, 10).ok());
