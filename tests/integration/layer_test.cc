@@ -34,11 +34,6 @@ class LayerTest : public testing::Test {
     EXPECT_EQ(status.code(), code) << status;
     EXPECT_EQ(client::ErrorReason(status), reason) << status;
   }
-  void MakeSession(const std::string& id) {
-    const auto made = server_.process().NewClient()->CreateSession(
-        {.num_layers = 2, .num_kv_heads = 2, .head_dim = 8}, id);
-    ASSERT_TRUE(made.ok()) << made.status();
-  }
   // What llama/0 gives for these hidden rows from an empty start.
   Bounded Expected(int64_t rows, const v1::Tensor& hidden) {
     return ForwardReference(server_.Reference(0, WeightFormat::kUnspecified),
@@ -84,7 +79,7 @@ TEST_F(LayerTest, KeepsWeightsAsTheSettingSays) {
 
 TEST_F(LayerTest, ASessionRemembersProjectedTokens) {
   server_.Start();
-  MakeSession("s");
+  server_.MakeSession("s");
   v1::ForwardRequest whole = server_.Request(6, 11);
   const std::vector<double> rows = ToValues(whole.hidden());
   std::vector<double> got;
@@ -106,7 +101,7 @@ TEST_F(LayerTest, ASessionRemembersProjectedTokens) {
 
 TEST_F(LayerTest, AnAppendThatIsSentAgainIsNotAppendedTwice) {
   server_.Start();
-  MakeSession("s");
+  server_.MakeSession("s");
   v1::ForwardRequest request = server_.Request(3, 5);
   request.mutable_session()->set_session_id("s");
   request.mutable_session()->set_expected_length(0);
@@ -124,8 +119,8 @@ TEST_F(LayerTest, AnAppendThatIsSentAgainIsNotAppendedTwice) {
 
 TEST_F(LayerTest, ABatchAnswersEachAsAloneAndSessionsInTheirOrder) {
   server_.Start();
-  MakeSession("s");
-  MakeSession("t");
+  server_.MakeSession("s");
+  server_.MakeSession("t");
   v1::ForwardBatchRequest batch;
   std::vector<std::string> alone;
   for (int i = 0; i < 12; ++i) {

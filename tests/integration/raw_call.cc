@@ -2,24 +2,30 @@
 
 #include <utility>
 
-#include "absl/synchronization/notification.h"
-
 namespace attn::test {
+
+PendingCall::PendingCall(client::Transport& transport, const char* method,
+                         const std::string& bytes,
+                         google::protobuf::MessageLite& reply,
+                         const client::CallSettings& settings) {
+  client::WireMessage message;
+  message.Append(bytes);
+  call_ = transport.Call(method, std::move(message), settings, &reply,
+                         [this](absl::Status status) {
+                           status_ = std::move(status);
+                           ended_.Notify();
+                         });
+}
+
+const absl::Status& PendingCall::Wait() {
+  ended_.WaitForNotification();
+  return status_;
+}
 
 absl::Status CallRaw(client::Transport& transport, const char* method,
                      const std::string& bytes,
                      google::protobuf::MessageLite& reply) {
-  client::WireMessage message;
-  message.Append(bytes);
-  absl::Status result;
-  absl::Notification done;
-  transport.Call(method, std::move(message), {}, &reply,
-                 [&](absl::Status status) {
-                   result = std::move(status);
-                   done.Notify();
-                 });
-  done.WaitForNotification();
-  return result;
+  return PendingCall(transport, method, bytes, reply).Wait();
 }
 
 }  // namespace attn::test

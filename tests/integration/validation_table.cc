@@ -2,8 +2,10 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/cpp/error_details.h"
 
 namespace attn::test {
 namespace {
@@ -22,6 +24,20 @@ std::vector<std::string> Cells(std::string_view line) {
       absl::StrSplit(absl::string_view(line.data(), line.size()), '|');
   for (std::string& cell : cells) absl::StripAsciiWhitespace(&cell);
   return cells;
+}
+
+absl::StatusCode CodeOf(const std::string& reason) {
+  if (reason == "REQUEST_TOO_LARGE") {
+    return absl::StatusCode::kResourceExhausted;
+  }
+  if (reason == "LAYER_NOT_LOADED" || reason == "SESSION_NEVER_EXISTED") {
+    return absl::StatusCode::kNotFound;
+  }
+  if (reason == "SPEC_MISMATCH" || reason == "LENGTH_MISMATCH" ||
+      reason == "MAX_LENGTH") {
+    return absl::StatusCode::kFailedPrecondition;
+  }
+  return absl::StatusCode::kInvalidArgument;
 }
 
 }  // namespace
@@ -53,6 +69,22 @@ bool Matches(std::string_view pattern, std::string_view text) {
     if (Matches(rest, text.substr(start))) return true;
   }
   return false;
+}
+
+std::string Difference(const TableRow& row, const absl::Status& status) {
+  std::string found;
+  for (const auto& violation : client::FieldViolations(status)) {
+    absl::StrAppend(&found, found.empty() ? "" : ", ", violation.field);
+  }
+  const bool is_as_promised =
+      status.code() == CodeOf(row.reason) &&
+      client::ErrorReason(status) == row.reason && found == row.field &&
+      Matches(row.message, std::string(status.message()));
+  if (is_as_promised) return "";
+  return absl::StrCat("row: ", row.rule, "\n  promised ", row.reason, " | ",
+                      row.field, " | ", row.message, "\n  found    ",
+                      client::ErrorReason(status), " | ", found, " | ",
+                      std::string(status.message()));
 }
 
 }  // namespace attn::test

@@ -1,10 +1,12 @@
-// The table of rules in proto/README.md ("What is checked, in this order"), as
-// data.
+// The tables of rules in proto/README.md ("What is checked, in this order", and
+// that of Forward), as data.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "absl/status/status.h"
 
 namespace attn::test {
 
@@ -23,5 +25,9 @@ std::vector<TableRow> ReadTable(const std::string& path,
 
 // Whether `text` is what `pattern` says.
 bool Matches(std::string_view pattern, std::string_view text);
+
+// What differs between the row and the answer to a request that breaks its
+// rule; "" where nothing does.
+std::string Difference(const TableRow& row, const absl::Status& status);
 
 }  // namespace attn::test

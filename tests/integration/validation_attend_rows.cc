@@ -1,49 +1,16 @@
-#include "tests/integration/validation_rows.h"
-
-#include <algorithm>
+// The table of Attend.
 #include <cmath>
 #include <cstdint>
-#include <initializer_list>
-#include <iterator>
 #include <limits>
+
+#include "tests/integration/validation_rows.h"
+#include "tests/integration/zero_tensor.h"
 
 namespace attn::test {
 namespace {
 
-using Violations = std::vector<Violation>;
-using Shape = std::initializer_list<int64_t>;
-
-constexpr size_t kMiB = size_t{1} << 20;
-// Beyond the bound on all that is not tensor data.
-constexpr int kTooManyBytes = 4 * kMiB + 64;
-
-int64_t BytesOf(v1::DataType dtype) {
-  switch (dtype) {
-    case v1::DATA_TYPE_BOOL:
-      return 1;
-    case v1::DATA_TYPE_F16:
-    case v1::DATA_TYPE_BF16:
-      return 2;
-    case v1::DATA_TYPE_F64:
-    case v1::DATA_TYPE_I64:
-      return 8;
-    default:
-      return 4;
-  }
-}
-
-// Zeros in this form.
-void Fill(v1::Tensor& tensor, Shape shape,
-          v1::DataType dtype = v1::DATA_TYPE_F32) {
-  tensor.set_dtype(dtype);
-  tensor.clear_shape();
-  int64_t bytes = BytesOf(dtype);
-  for (const int64_t dim : shape) {
-    tensor.add_shape(dim);
-    bytes *= dim;
-  }
-  tensor.set_data(std::string(static_cast<size_t>(bytes), '\0'));
-}
+using Draft = DraftOf<v1::AttendRequest>;
+using Violations = std::vector<Violation<v1::AttendRequest>>;
 
 v1::Tensor& Query(Draft& d) { return *d.request.mutable_query(); }
 v1::Tensor& Key(Draft& d) { return *d.request.mutable_key(); }
@@ -58,40 +25,38 @@ void UseBse(Draft& d) {
   d.request.set_layout(v1::LAYOUT_BSE);
   d.request.set_num_q_heads(4);
   d.request.set_num_kv_heads(2);
-  Fill(Query(d), {1, 3, 32});
-  Fill(Key(d), {1, 5, 16});
-  Fill(Value(d), {1, 5, 12});
+  FillWithZeros(Query(d), {1, 3, 32});
+  FillWithZeros(Key(d), {1, 5, 16});
+  FillWithZeros(Value(d), {1, 5, 12});
 }
 
 // Tables of `rows` positions for head_dim 8.
 void UseTables(Draft& d, int64_t rows) {
-  Fill(*Rope(d).mutable_cos(), {rows, 4});
-  Fill(*Rope(d).mutable_sin(), {rows, 4});
+  FillWithZeros(*Rope(d).mutable_cos(), {rows, 4});
+  FillWithZeros(*Rope(d).mutable_sin(), {rows, 4});
 }
 
 Violations OfTheMessage() {
   return {
       {"the message is at most --max-request-bytes",
-       [](Draft& d) { d.request.set_request_id(std::string(14 * kMiB, 'x')); }},
-      {"AttendBatch has at most 4096 requests (the call fails)",
-       [](Draft& d) { d.num_before = 4096; }},
+       UseIdOfSize<kBeyondTheMessage>},
+      {"AttendBatch has at most 4096 requests (the call fails)", UseLargeBatch},
       {"fields besides tensors and params take at most 4 MiB",
-       [](Draft& d) {
-         d.request.set_request_id(std::string(kTooManyBytes, 'x'));
-       }},
+       UseIdOfSize<kBeyondSmallFields>},
       {"dtype and shape of a tensor take at most 1 KiB",
        [](Draft& d) { Query(d).mutable_shape()->Resize(1025, 1); }},
       {"params take at most 4 MiB",
        [](Draft& d) {
-         Params(d).mutable_sinks()->Resize(kTooManyBytes / sizeof(float), 0);
+         Params(d).mutable_sinks()->Resize(kBeyondSmallFields / sizeof(float),
+                                           0);
        }},
       {"params.rope takes at most 4 MiB besides its tables",
-       [](Draft& d) { Rope(d).mutable_positions()->Resize(kTooManyBytes, 0); }},
-      {"the message can be decoded", [](Draft& d) { d.trailing = "\xff"; }},
-      {"request_id is at most 256 bytes",
-       [](Draft& d) { d.request.set_request_id(std::string(257, 'x')); }},
-      {"priority is known",
-       [](Draft& d) { d.request.set_priority(static_cast<v1::Priority>(9)); }},
+       [](Draft& d) {
+         Rope(d).mutable_positions()->Resize(kBeyondSmallFields, 0);
+       }},
+      {"the message can be decoded", CutOff},
+      {"request_id is at most 256 bytes", UseIdOfSize<257>},
+      {"priority is known", UseUnknownPriority},
       {"dtype and shape of every tensor can be decoded",
        // query (2) of 3 bytes: packed shape (2) of 1 byte, a cut varint.
        [](Draft& d) { d.trailing = "\x12\x03\x12\x01\x80"; }},
@@ -112,31 +77,31 @@ Violations OfOneTensor() {
       {"¹ its dtype is known", [](Draft& d) { Query(d).clear_dtype(); }},
       {"¹ it has at most 8 axes",
        [](Draft& d) {
-         Fill(Query(d), {1, 1, 1, 1, 1, 1, 1, 1, 1});
+         FillWithZeros(Query(d), {1, 1, 1, 1, 1, 1, 1, 1, 1});
        }},
       {"¹ its lengths are not negative, their product is below 2^63",
        [](Draft& d) {
-         Fill(Query(d), {1, 4, 3, 8});
+         FillWithZeros(Query(d), {1, 4, 3, 8});
          Query(d).set_shape(1, -4);
        }},
       {"¹ its data is as long as dtype and shape say",
        [](Draft& d) {
-         Fill(Query(d), {1, 4, 3, 8});
+         FillWithZeros(Query(d), {1, 4, 3, 8});
          Query(d).mutable_data()->pop_back();
        }},
       {"query has a float dtype",
        [](Draft& d) {
-         Fill(Query(d), {1, 4, 3, 8}, v1::DATA_TYPE_I32);
+         FillWithZeros(Query(d), {1, 4, 3, 8}, v1::DATA_TYPE_I32);
        },
        Form::kPlain},
       {"key has the query's dtype",
        [](Draft& d) {
-         Fill(Key(d), {1, 2, 5, 8}, v1::DATA_TYPE_F16);
+         FillWithZeros(Key(d), {1, 2, 5, 8}, v1::DATA_TYPE_F16);
        },
        Form::kPlain},
       {"value has the query's dtype",
        [](Draft& d) {
-         Fill(Value(d), {1, 2, 5, 6}, v1::DATA_TYPE_F64);
+         FillWithZeros(Value(d), {1, 2, 5, 6}, v1::DATA_TYPE_F64);
        },
        Form::kPlain},
       {"output.dtype is a float dtype",
@@ -150,12 +115,12 @@ Violations OfShapes() {
   return {
       {"² it has the axes of the layout",
        [](Draft& d) {
-         Fill(Query(d), {4, 3, 8});
+         FillWithZeros(Query(d), {4, 3, 8});
        },
        Form::kPlain},
       {"² no axis but the length is 0",
        [](Draft& d) {
-         Fill(Query(d), {1, 0, 3, 8});
+         FillWithZeros(Query(d), {1, 0, 3, 8});
        },
        Form::kPlain},
       {"² 4-D: the number of heads is absent or that of the shape",
@@ -179,12 +144,12 @@ Violations OfShapesTogether() {
   return {
       {"key has the query's batch",
        [](Draft& d) {
-         Fill(Key(d), {2, 2, 5, 8});
+         FillWithZeros(Key(d), {2, 2, 5, 8});
        },
        Form::kPlain},
       {"key has the query's head_dim",
        [](Draft& d) {
-         Fill(Key(d), {1, 2, 5, 16});
+         FillWithZeros(Key(d), {1, 2, 5, 16});
        },
        Form::kPlain},
       {"BSE: key has the query's head_dim",
@@ -195,29 +160,29 @@ Violations OfShapesTogether() {
        Form::kBse},
       {"KV heads divide query heads",
        [](Draft& d) {
-         Fill(Key(d), {1, 3, 5, 8});
+         FillWithZeros(Key(d), {1, 3, 5, 8});
        },
        Form::kPlain},
       {"BSE: KV heads divide query heads",
        [](Draft& d) {
          UseBse(d);
-         Fill(Key(d), {1, 5, 24});
+         FillWithZeros(Key(d), {1, 5, 24});
          d.request.set_num_kv_heads(3);
        },
        Form::kBse},
       {"value has the key's batch",
        [](Draft& d) {
-         Fill(Value(d), {2, 2, 5, 6});
+         FillWithZeros(Value(d), {2, 2, 5, 6});
        },
        Form::kPlain},
       {"value has the key's length",
        [](Draft& d) {
-         Fill(Value(d), {1, 2, 4, 6});
+         FillWithZeros(Value(d), {1, 2, 4, 6});
        },
        Form::kPlain},
       {"value has the key's heads",
        [](Draft& d) {
-         Fill(Value(d), {1, 4, 5, 6});
+         FillWithZeros(Value(d), {1, 4, 5, 6});
        },
        Form::kPlain},
   };
@@ -258,25 +223,25 @@ Violations OfTheMask() {
   return {
       {"attn_mask: the rows ¹",
        [](Draft& d) {
-         Fill(Mask(d), {3, 5});
+         FillWithZeros(Mask(d), {3, 5});
          Mask(d).mutable_data()->pop_back();
        }},
       {"attn_mask is BOOL, F32 or of the query's dtype",
        [](Draft& d) {
-         Fill(Mask(d), {3, 5}, v1::DATA_TYPE_I32);
+         FillWithZeros(Mask(d), {3, 5}, v1::DATA_TYPE_I32);
        },
        Form::kPlain},
       {"attn_mask has at most 4 axes",
        [](Draft& d) {
-         Fill(Mask(d), {1, 1, 1, 3, 5});
+         FillWithZeros(Mask(d), {1, 1, 1, 3, 5});
        }},
       {"attn_mask broadcasts",
        [](Draft& d) {
-         Fill(Mask(d), {2, 5});
+         FillWithZeros(Mask(d), {2, 5});
        }},
       {"attn_mask is not longer than kv_len",
        [](Draft& d) {
-         Fill(Mask(d), {3, 6});
+         FillWithZeros(Mask(d), {3, 6});
        }},
   };
 }
@@ -321,27 +286,27 @@ Violations OfRopeTables() {
       {"³ tables: F32 or the query's dtype",
        [](Draft& d) {
          UseTables(d, 16);
-         Fill(*Rope(d).mutable_cos(), {16, 4}, v1::DATA_TYPE_F64);
+         FillWithZeros(*Rope(d).mutable_cos(), {16, 4}, v1::DATA_TYPE_F64);
        },
        Form::kPlain},
       {"³ tables: a column for each pair",
        [](Draft& d) {
          UseTables(d, 16);
-         Fill(*Rope(d).mutable_cos(), {16, 8});
+         FillWithZeros(*Rope(d).mutable_cos(), {16, 8});
        }},
       {"tables: sin has the dtype of cos",
        [](Draft& d) {
-         Fill(Query(d), {1, 4, 3, 8}, v1::DATA_TYPE_F16);
-         Fill(Key(d), {1, 2, 5, 8}, v1::DATA_TYPE_F16);
-         Fill(Value(d), {1, 2, 5, 6}, v1::DATA_TYPE_F16);
+         FillWithZeros(Query(d), {1, 4, 3, 8}, v1::DATA_TYPE_F16);
+         FillWithZeros(Key(d), {1, 2, 5, 8}, v1::DATA_TYPE_F16);
+         FillWithZeros(Value(d), {1, 2, 5, 6}, v1::DATA_TYPE_F16);
          UseTables(d, 16);
-         Fill(*Rope(d).mutable_sin(), {16, 4}, v1::DATA_TYPE_F16);
+         FillWithZeros(*Rope(d).mutable_sin(), {16, 4}, v1::DATA_TYPE_F16);
        },
        Form::kHalf},
       {"tables: sin has the rows of cos",
        [](Draft& d) {
          UseTables(d, 16);
-         Fill(*Rope(d).mutable_sin(), {15, 4});
+         FillWithZeros(*Rope(d).mutable_sin(), {15, 4});
        }},
       {"tables: every query position, counted ones too, is a row",
        [](Draft& d) {
@@ -359,20 +324,18 @@ Violations OfRopeTables() {
 
 }  // namespace
 
-Draft::Draft() {
-  Fill(*request.mutable_query(), {1, 4, 3, 8});
-  Fill(*request.mutable_key(), {1, 2, 5, 8});
-  Fill(*request.mutable_value(), {1, 2, 5, 6});
+v1::AttendRequest GoodAttendRequest() {
+  v1::AttendRequest request;
+  FillWithZeros(*request.mutable_query(), {1, 4, 3, 8});
+  FillWithZeros(*request.mutable_key(), {1, 2, 5, 8});
+  FillWithZeros(*request.mutable_value(), {1, 2, 5, 6});
+  return request;
 }
 
-std::vector<Violation> AllViolations() {
-  Violations all;
-  for (Violations& part : std::vector<Violations>{
-           OfTheMessage(), OfOneTensor(), OfShapes(), OfShapesTogether(),
-           OfParams(), OfTheMask(), OfRopeNumbers(), OfRopeTables()}) {
-    std::move(part.begin(), part.end(), std::back_inserter(all));
-  }
-  return all;
+Violations AttendViolations() {
+  return Joined<v1::AttendRequest>({OfTheMessage(), OfOneTensor(), OfShapes(),
+                                    OfShapesTogether(), OfParams(), OfTheMask(),
+                                    OfRopeNumbers(), OfRopeTables()});
 }
 
 }  // namespace attn::test
