@@ -20,7 +20,9 @@ class BatchCall : public UnaryCall {
  public:
   BatchCall(const AttendContext& context, RpcMethod method, Tenant& tenant,
             grpc::CallbackServerContext& call, grpc::ByteBuffer& response)
-      : UnaryCall(context, method, tenant, call), response_(response) {}
+      : UnaryCall(context, method, tenant, call),
+        response_(response),
+        budget_(context.limits.max_reply_bytes) {}
 
   void Run(const grpc::ByteBuffer& request) {
     ReceivedMessage message(request);
@@ -30,9 +32,8 @@ class BatchCall : public UnaryCall {
     if (!ranges.ok()) return RefuseWith(ranges.status());
     outcomes_.resize(ranges->size());
     left_ += ranges->size();
-    ReplyBudget budget(context_.limits.max_reply_bytes);
     RequestFlow::Arrival item = arrival();
-    item.budget = &budget;
+    item.budget = &budget_;
     for (size_t i = 0; i < ranges->size(); ++i) {
       flows_.push_back(std::make_shared<RequestFlow>(context_, item));
     }
@@ -69,6 +70,7 @@ class BatchCall : public UnaryCall {
   }
 
   grpc::ByteBuffer& response_;
+  ReplyBudget budget_;
   // Constant once Run began to start them; shared with the engine's callbacks.
   Flows flows_;
   std::vector<Outcome> outcomes_;

@@ -35,6 +35,7 @@ void RecordRefusal(const AttendContext& context, const absl::Status& status,
 }
 
 absl::Status ReplyBudget::Take(int64_t bytes) {
+  absl::MutexLock lock(&mutex_);
   if (bytes <= left_bytes_) {
     left_bytes_ -= bytes;
     return absl::OkStatus();

@@ -42,8 +42,8 @@ struct AttendContext {
 void RecordRefusal(const AttendContext& context, const absl::Status& status,
                    std::string_view trace_id = {});
 
-// What the replies of one message may hold together. Thread-compatible: taken
-// from while its requests are started one after another.
+// What the replies of one message may hold together. Thread-safe: requests on
+// sessions take from it when their turn comes, too.
 class ReplyBudget {
  public:
   explicit ReplyBudget(int64_t max_bytes)
@@ -54,7 +54,8 @@ class ReplyBudget {
 
  private:
   const int64_t max_bytes_;
-  int64_t left_bytes_;
+  absl::Mutex mutex_;
+  int64_t left_bytes_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Thread-safe. Shared by the RPC that may cancel it and by the engine's
@@ -67,7 +68,7 @@ class RequestFlow : public std::enable_shared_from_this<RequestFlow> {
     TimePoint received;
     TimePoint deadline = kNoDeadline;
     // Of the message that the request came in, if others came with it; must
-    // live until the request is started.
+    // live until the request is done.
     ReplyBudget* budget = nullptr;
     // As in RecordRefusal; must live until the request is done.
     std::string_view trace_id{};

@@ -62,9 +62,7 @@ absl::StatusOr<ForwardJobPtr> PrepareForward(Engine& engine,
   const ForwardJobPtr job(
       new ForwardJob(engine, std::move(request), std::move(plan)));
   ATTN_ASSIGN_OR_RETURN(AttentionPlan attention, job->PlanAttention());
-  if (job->request_.check_reply != nullptr) {
-    ATTN_RETURN_IF_ERROR(job->request_.check_reply(job->ReplyBytes(attention)));
-  }
+  ATTN_RETURN_IF_ERROR(job->CheckReply(attention));
   if (job->request_.session == nullptr) {
     job->attention_plan_ = std::move(attention);
   }
@@ -98,9 +96,13 @@ absl::StatusOr<AttentionPlan> ForwardJob::PlanAttention() {
       request_.limits);
 }
 
-int64_t ForwardJob::ReplyBytes(const AttentionPlan& attention) const {
-  return plan_.output_bytes + attention.lse_bytes + attention.weights_bytes +
-         2 * attention.top_bytes;
+absl::Status ForwardJob::CheckReply(const AttentionPlan& attention) {
+  const int64_t bytes = plan_.output_bytes + attention.lse_bytes +
+                        attention.weights_bytes + 2 * attention.top_bytes;
+  if (request_.check_reply == nullptr || bytes <= reply_bytes_) {
+    return absl::OkStatus();
+  }
+  return request_.check_reply(bytes - std::exchange(reply_bytes_, bytes));
 }
 
 TaskFacts ForwardJob::Facts() const {
@@ -182,7 +184,6 @@ void ForwardJob::CopyTensors() {
   }
   // What they borrow may go.
   request_.hidden = request_.context = request_.attn_mask = nullptr;
-  request_.check_reply = nullptr;
 }
 
 ProjectedParts ForwardJob::InputParts() const {
@@ -286,7 +287,8 @@ absl::StatusOr<AttentionTaskPtr> ForwardJob::PrepareOnSession() {
   const TaskRequest request{
       .limits = request_.limits,
       .options = request_.options,
-      .check_reply = [](const AttentionPlan&) { return absl::OkStatus(); },
+      .check_reply =
+          [this](const AttentionPlan& plan) { return CheckReply(plan); },
       .copy_inputs =
           [this](AttentionTask& task) {
             const auto* query = reinterpret_cast<const std::byte*>(at_.query);

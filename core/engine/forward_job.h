@@ -51,7 +51,9 @@ struct ForwardRequest {
 
   RequestLimits limits = {};
   SubmitOptions options = {};
-  // May refuse a reply of so many bytes.
+  // May refuse a reply of so many bytes; asked again, for what comes on top,
+  // when a session's turn has come and shows that there are more. What it
+  // borrows must live until the job is done.
   std::function<absl::Status(int64_t)> check_reply = {};
 };
 
@@ -92,7 +94,7 @@ class ForwardJob : public std::enable_shared_from_this<ForwardJob> {
 
   // Preparing, in this order.
   absl::StatusOr<AttentionPlan> PlanAttention();
-  int64_t ReplyBytes(const AttentionPlan& attention) const;
+  absl::Status CheckReply(const AttentionPlan& attention);
   TaskFacts Facts() const;
   absl::Status TakeMemory();
   void CopyTensors();
@@ -116,6 +118,7 @@ class ForwardJob : public std::enable_shared_from_this<ForwardJob> {
   ForwardRequest request_;
   const ForwardPlan plan_;
   std::optional<AttentionPlan> attention_plan_;  // Without a session.
+  int64_t reply_bytes_ = 0;  // That check_reply was asked for.
   TaskFacts facts_;
   AdmissionTicket ticket_;
   ForwardDone done_;

@@ -176,6 +176,39 @@ TEST_F(LayerTest, AnItemOfABatchFailsForItself) {
   EXPECT_THAT(response->results(2).status().message(), HasSubstr("hidden"));
 }
 
+// Also where they grow with the session, which no request knows beforehand.
+TEST_F(LayerTest, TheRepliesOfABatchShareTheirBound) {
+  constexpr size_t kMaxReplyBytes = size_t{64} << 10;
+  server_.Start({"--max-reply-bytes", "64KiB"});
+  server_.MakeSession("s");
+  v1::ForwardBatchRequest batch;
+  for (int i = 0; i < 20; ++i) {
+    v1::ForwardRequest& request = *batch.add_requests();
+    request = server_.Request(8, static_cast<uint64_t>(i));
+    request.mutable_session()->set_session_id("s");
+    request.mutable_output()->set_weights(v1::WEIGHTS_PROBABILITIES);
+  }
+  const auto response = server_.ForwardBatch(batch);
+  ASSERT_TRUE(response.ok()) << response.status();
+  size_t bytes = 0;
+  int64_t num_ok = 0;
+  for (const v1::ForwardResult& result : response->results()) {
+    bytes += result.response().output().data().size() +
+             result.response().weights().data().size();
+    if (result.status().code() == 0) {
+      ++num_ok;
+    } else {
+      EXPECT_THAT(result.status().message(),
+                  HasSubstr("the message's replies together must be at most"));
+    }
+  }
+  EXPECT_LE(bytes, kMaxReplyBytes);
+  EXPECT_GT(num_ok, 5);
+  EXPECT_LT(num_ok, 20);
+  // Those that were refused have appended nothing.
+  EXPECT_EQ(server_.LengthOf("s"), 8 * num_ok);
+}
+
 TEST_F(LayerTest, TellsWhatIsWrongWithARequest) {
   server_.Start();
   v1::ForwardRequest request = server_.Request(2, 1);

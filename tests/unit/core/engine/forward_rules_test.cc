@@ -184,6 +184,35 @@ TEST_F(ForwardRulesTest, TheRepliesBoundIsOnTheAnswerNotOnAttentionsOutput) {
   }
 }
 
+TEST_F(ForwardRulesTest, WhatTheReplyHasGrownByIsCheckedInItsTurn) {
+  const auto states = RandomStates(5, 20);
+  const SessionPtr session = MakeSession();
+  const auto on_session = [&] {
+    ForwardRequest request = RequestFor(states);
+    request.session = session;
+    request.spec.output.weights = WeightsMode::kProbabilities;
+    return request;
+  };
+  std::vector<int64_t> checked;
+  ForwardRequest request = on_session();
+  request.check_reply = [&checked](int64_t bytes) {
+    checked.push_back(bytes);
+    return checked.size() == 1 ? absl::OkStatus()
+                               : absl::ResourceExhaustedError("too large");
+  };
+  const auto job = PrepareForward(*engine_, std::move(request));
+  ASSERT_TRUE(job.ok()) << job.status();
+  Run(on_session());  // Overtakes it.
+  absl::BlockingCounter left(1);
+  SubmitForward(*job, [&left](ForwardJob&) { left.DecrementCount(); });
+  left.Wait();
+  EXPECT_TRUE(absl::IsResourceExhausted((*job)->status()));
+  EXPECT_EQ(session->Lock(0)->length(), 5);
+  // Five keys more for each of two heads and five rows.
+  EXPECT_THAT(checked,
+              testing::ElementsAre(5 * 14 * 4 + 2 * 5 * 5 * 4, 2 * 5 * 5 * 4));
+}
+
 TEST_F(ForwardRulesTest, TheReplyOfARepeatIsThatOfTheFirstTime) {
   const auto states = RandomStates(5, 19);
   const SessionPtr session = MakeSession();
