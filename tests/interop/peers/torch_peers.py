@@ -3,6 +3,7 @@ together as models do."""
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -74,6 +75,12 @@ class SdpaPeer:
         return sdpa(query, key[:, :, :length], value[:, :, :length], scale=case.scale, enable_gqa=True, **options)
 
 
+def _overflows_in_base_2(mask: np.ndarray | None) -> bool:
+    if mask is None or mask.dtype == bool:
+        return False
+    return bool(np.any(np.isfinite(mask) & (mask < np.finfo(np.float32).min * math.log(2))))
+
+
 class FlexPeer:
     """flex_attention, not compiled, in f32: score_mod for softcap and ALiBi,
     mask_mod for structure and bool masks; gives lse."""
@@ -89,7 +96,8 @@ class FlexPeer:
                (case.rope is not None, "flex_attention has no rope"),
                (case.has_nan, "NaN where masked: 0 * NaN is NaN there"),
                (q_len == 0 or kv_len == 0, "flex_attention refuses lengths of 0"),
-               (case.mask is not None and case.mask.shape[-1] not in (1, kv_len), "short masks are not torch's"))
+               (case.mask is not None and case.mask.shape[-1] not in (1, kv_len), "short masks are not torch's"),
+               (_overflows_in_base_2(case.mask), "flex_attention multiplies scores by log2 e: finfo.min overflows"))
         offsets = case.offsets()
         refuse((max(map(abs, offsets)) > 2**40, "positions of torch's int64 would overflow"))
         score_mod, mask_mod = self._modifications(case, torch.tensor(offsets))
