@@ -20,9 +20,10 @@ class ForwardJobTest : public testing::Test {
  protected:
   ForwardJobTest() { StartEngine(2); }
 
-  void StartEngine(int num_workers) {
+  void StartEngine(int num_workers, const BatchLimits& batching = {}) {
     EngineOptions options;
     options.num_workers = num_workers;
+    options.batching = batching;
     engine_.reset();
     engine_ = std::make_unique<Engine>(options, MakePortableTileGemm(), clock_,
                                        metrics_);

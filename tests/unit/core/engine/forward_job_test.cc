@@ -52,7 +52,9 @@ TEST_F(ForwardJobTest, TheBytesAreThoseOfTheRequestAlone) {
 }
 
 TEST_F(ForwardJobTest, JobsOfOneLayerShareProducts) {
-  StartEngine(1);
+  // A worker that is just awake would take the first without the others.
+  StartEngine(
+      1, {.max_batch_tasks = 16, .max_batch_delay = std::chrono::seconds(10)});
   std::vector<std::vector<float>> states;
   for (uint64_t i = 0; i < 16; ++i) states.push_back(RandomStates(1, i));
   std::vector<ForwardRequest> requests;
